@@ -1,0 +1,48 @@
+# `make demo` sets up and shows a first job; `make test` sets up and passes the tests.
+PYTHON ?= python3
+BIN := .venv/bin
+UV_VERSION := 0.13.9
+export UV_PYTHON_DOWNLOADS := never
+# One thread per job process: two cores are shared by everything the tests start.
+export OMP_NUM_THREADS ?= 1
+
+.PHONY: demo test test-all check format bench lock clean setup
+demo: setup
+	$(BIN)/python examples/demo.py
+
+test: check
+	$(BIN)/python -m pytest -q
+
+test-all: check
+	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-cache
+	$(BIN)/python -m coldplate.docs --check
+
+format: setup
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: setup
+	$(BIN)/python -m benchmarks $(BENCH)
+
+setup: .venv/ready
+
+.venv/ready: requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -q uv==$(UV_VERSION)
+	$(BIN)/uv pip install -q --python $(BIN)/python --require-hashes -r requirements/dev.txt
+	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	touch $@
+
+# Exact versions with hashes for every Python and platform; index-neutral on purpose.
+lock: setup
+	$(BIN)/uv pip compile -q --universal --generate-hashes --no-header --no-annotate \
+	  --python-version 3.11 pyproject.toml --group dev -o requirements/dev.txt
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,58 @@
+"""Snapshot: all the scheduler may look at, in one frozen value."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from coldplate.domain.backend import BackendRecord
+from coldplate.domain.instance import InstanceId
+from coldplate.domain.job import JobId
+from coldplate.domain.session import Session, SessionId
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A queued job, oldest first inside its instance."""
+
+    id: JobId
+    instance: InstanceId
+    backend: str
+    session: SessionId | None
+    created: datetime
+
+
+@dataclass(frozen=True)
+class Running:
+    """A job that holds a lane."""
+
+    id: JobId
+    instance: InstanceId
+    backend: str
+    session: SessionId | None
+    lane: int
+    fence: int
+    attempts: int
+    lease_until: datetime
+    alive: bool  # this server's pool has a supervisor for (id, fence)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one instance has used of its allocation inside the window."""
+
+    instance: InstanceId
+    used_s: float
+    allocated_s: float | None
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """The queue at one instant. `waiting` may be cut to the heads that could start now."""
+
+    backends: tuple[BackendRecord, ...]
+    waiting: tuple[Waiting, ...]
+    running: tuple[Running, ...]
+    sessions: tuple[Session, ...]  # not closed
+    shares: tuple[Share, ...]
+    free_slots: int  # processes the pool can still start

@@ -1,0 +1,80 @@
+"""What passes between office and lab: a Ticket one way, a Receipt back, and the Pool that carries them.
+
+Heavy bytes never pass here; they go through `blobs`, by key.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one job's process may take."""
+
+    memory_bytes: int = 4 << 30  # address space
+    cpu_s: float = 10_800
+    wall_s: float = 10_800
+    file_bytes: int = 4 << 30
+    threads: int = 1
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """What to run. Complete: a child needs nothing else from the office."""
+
+    job: str
+    fence: int
+    program: str
+    backend: str
+    params_key: str
+    result_key: str
+    log_key: str
+    blobs_root: str  # directory of LocalBlobs
+    catalog: str | None = None  # path of the catalog file; None: the catalog that ships with Coldplate
+    seed: int | None = None  # None: drawn, and written into the result's metadata
+    log_level: str = "WARNING"
+    in_session: bool = False
+    calibration: str | None = None
+    limits: Limits = field(default_factory=Limits)
+
+
+Outcome = Literal["Completed", "Failed", "Cancelled"]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What came of a ticket; under a kilobyte."""
+
+    job: str
+    fence: int
+    outcome: Outcome
+    code: int | None = None
+    reason: str | None = None
+    solution: str | None = None
+    usage_s: float = 0.0  # quantum seconds
+    result_size: int | None = None
+    result_sha256: str | None = None
+    lost: bool = False  # the worker vanished, the job is not to blame: it may run again
+    metrics: dict[str, Any] = field(default_factory=dict)  # qiskit_version, circuits_execution_time_ns, ...
+
+
+class Pool(Protocol):
+    """Where jobs run. At-least-once and disposable: the store is the truth."""
+
+    def start(self, ticket: Ticket, done: Callable[[Receipt], None]) -> None:
+        """Begin; `done` is called once, from any thread, after the job's processes are proven dead."""
+
+    def stop(self, job: str, fence: int) -> None:
+        """Kill it soon (a user's cancel); `done` is then called with outcome Cancelled. Unknown: nothing."""
+
+    def alive(self) -> set[tuple[str, int]]:
+        """The (job, fence) this pool still watches over."""
+
+    def capacity(self) -> int:
+        """Processes that could start now."""
+
+    def close(self) -> None:
+        """Kill everything and wait; `done` is called with `lost=True` for what was running."""
