@@ -76,7 +76,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", choices=[[], *names], default=[])
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     wanted = parser.parse_args()
-    machine = f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
+    machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     for name in wanted.names or names:
         rows = list(ratios(name, wanted.rounds) if name in BENCHES else over_http.BENCHES[name]())
         show(rows)

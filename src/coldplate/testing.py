@@ -1,0 +1,1 @@
+"""Pytest plugin: a server of your own and a service that talks to it."""
