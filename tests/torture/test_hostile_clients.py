@@ -165,7 +165,7 @@ def test_bad_params_end_in_a_refusal_or_a_failed_job_with_a_reason(attacker, nam
 BAD_BODIES: dict[str, bytes] = {
     "not JSON": b"{",
     "an array": b"[]",
-    "NaN": b'{"program_id":"sampler","backend":"sim_statevector","params":{"pubs":[],"options":{"default_shots":NaN}}}',
+    "NaN": b'{"program_id":"sampler","backend":"sim_statevector","params":{"options":{"default_shots":NaN}}}',
     "NUL in a tag": b'{"program_id":"sampler","backend":"sim_statevector","params":{},"tags":["a\\u0000b"]}',
     "lone surrogate": b'{"program_id":"sampler","backend":"sim_statevector","params":{},"tags":["\\ud800"]}',
     "broken UTF-8": b'{"program_id":"sampler","backend":"\xff\xfe","params":{}}',
