@@ -1,0 +1,355 @@
+"""The local pool with real processes: nothing a job does harms another, and nothing outlives its end."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from coldplate.workers import supervise
+from coldplate.workers.local import LocalPool
+from coldplate.workers.pool import Limits, Receipt, Ticket
+
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+
+HERE = Path(__file__).parent
+OPTIONS = ("--preload", "worker_entries", "--entry", "worker_entries:run")
+NUMBERS = count()
+SMALL = Limits(memory_bytes=256 << 20, cpu_s=60, wall_s=60)
+
+
+class Desk:
+    """Starts tickets on a pool, and collects the receipts."""
+
+    def __init__(self, pool: LocalPool, root: Path):
+        self.pool, self.root = pool, root
+        self.receipts: queue.Queue[Receipt] = queue.Queue()
+
+    def start(self, program: str, *, backend: str = "", limits: Limits = SMALL) -> Ticket:
+        job = f"job{next(NUMBERS):017}"
+        keys = (f"params/{job}", f"result/{job}/1", f"log/{job}/1")
+        ticket = Ticket(job, 1, program, backend, *keys, str(self.root), limits=limits)
+        self.pool.start(ticket, self.receipts.put)
+        return ticket
+
+    def receipt(self) -> Receipt:
+        return self.receipts.get(timeout=60)
+
+    def run(self, program: str, *, backend: str = "", limits: Limits = SMALL) -> Receipt:
+        ticket = self.start(program, backend=backend, limits=limits)
+        receipt = self.receipt()
+        assert (receipt.job, receipt.fence) == (ticket.job, 1)
+        return receipt
+
+    def pids(self, ticket: Ticket) -> list[int]:
+        file = self.root / ticket.job
+        eventually(file.exists)
+        pids: list[int] = json.loads(file.read_text())
+        return pids
+
+    def log(self, receipt: Receipt) -> str:
+        return (self.root / f"log/{receipt.job}/1").read_text()
+
+
+def eventually(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline, "it did not come true"
+        time.sleep(0.005)
+
+
+def lives(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] not in "ZX"
+    except OSError:
+        return False
+
+
+@pytest.fixture(scope="module")
+def path_of_entries() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(HERE))
+        yield
+
+
+@pytest.fixture(scope="module")
+def pool(path_of_entries: None) -> Iterator[LocalPool]:
+    """One for the tests that leave it whole."""
+    pool = LocalPool(options=OPTIONS, threads=1)
+    assert pool.warm(), pool.error
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def desk(pool: LocalPool, tmp_path: Path) -> Desk:
+    return Desk(pool, tmp_path)
+
+
+@pytest.fixture
+def own_desk(path_of_entries: None, tmp_path: Path) -> Iterator[Callable[..., Desk]]:
+    """Makes desks with a pool of their own, for tests that damage it."""
+    pools: list[LocalPool] = []
+
+    def make(**arguments: object) -> Desk:
+        pools.append(LocalPool(**{"options": OPTIONS} | arguments))
+        return Desk(pools[-1], tmp_path)
+
+    yield make
+    for pool in pools:
+        pool.close()
+
+
+def test_a_job_hands_in_its_receipt(desk):
+    assert desk.run("nothing").outcome == "Completed"
+
+
+def test_metrics_that_do_not_fit_are_left_out_of_the_receipt(desk):
+    receipt = desk.run("large metrics")
+    assert (receipt.outcome, receipt.usage_s, receipt.metrics) == ("Completed", 2.0, {})
+
+
+@pytest.mark.parametrize(
+    ("program", "code", "words"),
+    [
+        ("segfault", 4003, "SIGSEGV"),
+        ("abort", 4003, "SIGABRT"),
+        ("kill itself", 4003, "SIGKILL"),
+        ("exit 3", 4003, "exit code 3"),
+        ("exit", 4003, "without a result"),
+        ("interrupt", 4003, "without a result"),
+        ("another's receipt", 4003, "without a result"),
+        ("eat memory", 4002, "0.25 GiB"),
+        ("fail to allocate", 4002, "0.25 GiB"),
+    ],
+)
+def test_a_job_that_dies_fails_with_the_reason_and_the_next_runs(desk, program, code, words):
+    receipt = desk.run(program)
+    assert (receipt.outcome, receipt.code, receipt.lost) == ("Failed", code, False)
+    assert words in receipt.reason
+    assert receipt.solution
+    assert f"CRITICAL {receipt.reason}" in desk.log(receipt)
+    assert desk.run("nothing").outcome == "Completed"
+
+
+@pytest.mark.parametrize(
+    ("program", "limits"),
+    [
+        pytest.param("sleep", Limits(memory_bytes=256 << 20, wall_s=0.2), id="wall"),
+        pytest.param("spin", Limits(memory_bytes=256 << 20, cpu_s=1), id="processor"),
+    ],
+)
+def test_a_job_at_its_time_limit_is_cancelled_with_the_official_code(desk, program, limits):
+    receipt = desk.run(program, limits=limits)
+    assert (receipt.outcome, receipt.code) == ("Cancelled", 1305)
+    assert receipt.reason.startswith("Ran too long")
+
+
+def test_a_cancelled_job_is_dead_and_its_end_has_no_reason(desk):
+    ticket = desk.start("sleep")
+    (pid,) = desk.pids(ticket)
+    desk.pool.stop(ticket.job, 1)
+    receipt = desk.receipt()
+    assert not lives(pid)
+    assert receipt == Receipt(ticket.job, 1, "Cancelled")
+
+
+@pytest.mark.parametrize("manner", ["cancel", "leave"])
+def test_what_a_job_started_is_dead_before_its_end_is_told(desk, manner):
+    ticket = desk.start("breed", backend=manner)
+    pids = desk.pids(ticket)
+    if manner == "cancel":
+        desk.pool.stop(ticket.job, 1)
+    desk.receipt()
+    assert [pid for pid in pids if lives(pid)] == []
+
+
+def test_stopping_an_unknown_attempt_does_nothing(desk):
+    ticket = desk.start("sleep")
+    (pid,) = desk.pids(ticket)
+    desk.pool.stop("nobody", 1)
+    desk.pool.stop(ticket.job, 2)
+    assert lives(pid)
+    desk.pool.stop(ticket.job, 1)
+    desk.receipt()
+    desk.pool.stop(ticket.job, 1)
+    assert desk.receipts.empty()
+
+
+def test_two_slots_run_at_the_same_time(desk):
+    first = desk.start("meet", backend="rendezvous")
+    assert desk.pool.capacity() == 1
+    second = desk.start("meet", backend=first.job)
+    assert desk.pool.capacity() == 0
+    assert desk.receipt().job == second.job
+    (desk.root / "rendezvous").touch()
+    assert desk.receipt().job == first.job
+    eventually(lambda: desk.pool.alive() == set())
+    assert desk.pool.capacity() == 2
+
+
+def test_a_slot_is_free_when_its_receipt_is_told_but_the_attempt_is_still_watched(desk):
+    seen = []
+    receipts = desk.receipts.put
+
+    def done(receipt):
+        seen.append((desk.pool.capacity(), (receipt.job, 1) in desk.pool.alive()))
+        receipts(receipt)
+
+    desk.receipts.put = done
+    desk.run("nothing")
+    assert seen == [(2, True)]
+
+
+def test_many_jobs_leave_no_descriptors_and_no_zombies(desk):
+    def traces():
+        zygote = desk.pool.zygote_pid
+        children = Path(f"/proc/{zygote}/task/{zygote}/children").read_text()
+        return [len(list(Path(f"/proc/{who}/fd").iterdir())) for who in ("self", zygote)], children
+
+    desk.run("nothing")
+    before = traces()
+    for _ in range(50):
+        desk.run("nothing")
+    assert traces() == before
+
+
+def test_a_job_sees_no_secrets_no_network_and_no_files_of_the_office(own_desk, monkeypatch):
+    for name in ("COLDPLATE_DATA", "QISKIT_IBM_TOKEN", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.setenv(name, "secret")
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        desk = own_desk(threads=2)
+        seen = desk.run(
+            "look around", backend=str(listener.getsockname()[1]), limits=Limits(threads=2)
+        ).metrics
+    assert [n for n in seen["environment"] if n.startswith(("COLDPLATE_", "QISKIT_IBM", "AWS"))] == []
+    assert seen["open"] == [0, 1, 2, 3, 4]  # the receipt, and the listing itself
+    assert seen["reachable"] == (desk.pool.isolation["network"] != "none")
+    assert (seen["threads"], seen["nice"], seen["oom_score_adj"]) == ("2", 10, 1000)
+    assert (seen["own_group"], seen["core"], seen["files"]) == (True, 0, 64)
+
+
+# --- the zygote ---------------------------------------------------------------------------------
+
+
+def test_tickets_that_come_before_the_zygote_is_ready_wait_for_it(own_desk):
+    desk = own_desk()
+    assert not desk.pool.ready
+    assert desk.run("nothing").outcome == "Completed"
+
+
+def test_a_ticket_that_waits_for_the_zygote_can_be_cancelled(own_desk):
+    desk = own_desk()
+    ticket = desk.start("sleep")
+    desk.pool.stop(ticket.job, 1)
+    assert desk.receipt() == Receipt(ticket.job, 1, "Cancelled")
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP], ids=["killed", "hanging"])
+def test_jobs_of_a_lost_zygote_are_dead_and_lost_and_the_next_runs(own_desk, monkeypatch, number):
+    monkeypatch.setattr(supervise, "PATIENCE_S", 0.5)
+    desk = own_desk()
+    ticket = desk.start("breed")
+    pids = desk.pids(ticket)
+    os.kill(desk.pool.zygote_pid, number)
+    waiting = desk.start("nothing") if number == signal.SIGSTOP else None
+    receipt = desk.receipt()
+    assert receipt.lost
+    if waiting is None:
+        assert [pid for pid in pids[:2] if lives(pid)] == []
+    os.kill(pids[2], signal.SIGKILL)
+    if waiting is not None:
+        assert desk.receipt().lost
+    assert desk.run("nothing").outcome == "Completed"
+
+
+def test_a_lab_that_cannot_be_imported_is_reported_and_nothing_starts(own_desk):
+    desk = own_desk(options=("--preload", "no_such_module"))
+    assert not desk.pool.warm()
+    assert "No module named 'no_such_module'" in desk.pool.error
+    assert desk.pool.capacity() == 0
+
+
+def test_closing_kills_and_what_was_running_is_lost(own_desk):
+    desk = own_desk()
+    ticket = desk.start("sleep")
+    (pid,) = desk.pids(ticket)
+    zygote = desk.pool.zygote_pid
+    desk.pool.close()
+    assert not lives(pid) and not lives(zygote)
+    assert desk.receipt().lost
+    assert desk.pool.capacity() == 0
+
+
+def test_closing_does_not_wait_for_a_zygote_that_is_still_importing(own_desk):
+    desk = own_desk(options=("--preload", "qiskit", "--entry", "worker_entries:run"))
+    desk.start("nothing")
+    desk.pool.close()
+    assert desk.receipt().lost
+
+
+SERVER = """
+import sys, time
+from coldplate.workers.local import LocalPool
+from coldplate.workers.pool import Ticket
+pool = LocalPool(options=sys.argv[2:])
+for job in ("one", "two"):
+    pool.start(Ticket(job, 1, "sleep", "", "", "", "", sys.argv[1]), print)
+time.sleep(600)
+"""
+
+
+def test_nothing_survives_a_server_that_is_killed(path_of_entries, tmp_path):
+    server = subprocess.Popen([sys.executable, "-c", SERVER, str(tmp_path), *OPTIONS])
+    try:
+        files = [tmp_path / "one", tmp_path / "two"]
+        eventually(lambda: all(file.exists() for file in files))
+        pids = [pid for file in files for pid in json.loads(file.read_text())]
+        zygote = int(Path(f"/proc/{pids[0]}/stat").read_text().rpartition(")")[2].split()[1])
+        assert all(map(lives, [zygote, *pids]))
+    finally:
+        server.kill()
+        server.wait()
+    eventually(lambda: not any(map(lives, [zygote, *pids])))
+
+
+# --- the heart-beat -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("answer", "outcome", "lost"),
+    [
+        pytest.param(True, "Cancelled", False, id="cancel-requested"),
+        pytest.param(None, "Failed", True, id="stale-fence"),
+    ],
+)
+def test_a_heart_beat_that_says_stop_ends_the_job(own_desk, answer, outcome, lost):
+    desk = own_desk(beat=lambda _job, _fence: answer, lease_s=0.3)
+    ticket = desk.start("sleep")
+    receipt = desk.receipt()
+    assert (receipt.job, receipt.outcome, receipt.lost) == (ticket.job, outcome, lost)
+
+
+def test_a_heart_beat_that_fails_is_tried_again(own_desk):
+    beats = []
+
+    def beat(job, fence):
+        beats.append((job, fence))
+        if len(beats) < 3:
+            raise OSError("the database is busy")
+        return len(beats) > 3
+
+    desk = own_desk(beat=beat, lease_s=0.06)
+    ticket = desk.start("sleep")
+    assert desk.receipt().outcome == "Cancelled"
+    assert beats == [(ticket.job, 1)] * 4

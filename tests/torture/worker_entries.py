@@ -1,0 +1,115 @@
+"""What the children of the worker tests do in place of a job; imported by the zygote, not by pytest."""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from coldplate.workers.pool import Receipt, Ticket
+
+
+def run(ticket: Ticket) -> Receipt:
+    """Do what the ticket's program names."""
+    return DEEDS[ticket.program](ticket) or Receipt(ticket.job, ticket.fence, "Completed")
+
+
+def note(ticket: Ticket, *pids: int) -> None:
+    """Tell the test which processes there are."""
+    file = Path(ticket.blobs_root) / ticket.job
+    file.with_suffix(".part").write_text(json.dumps(pids))
+    file.with_suffix(".part").rename(file)
+
+
+def sleep(ticket: Ticket) -> None:
+    note(ticket, os.getpid())
+    time.sleep(600)
+
+
+def breed(ticket: Ticket) -> None:
+    """Two processes more: one in the job's group, one that left it."""
+    command = [sys.executable, "-c", "import time; time.sleep(600)"]
+    brood = [subprocess.Popen(command), subprocess.Popen(command, start_new_session=True)]
+    note(ticket, os.getpid(), *(process.pid for process in brood))
+    if ticket.backend != "leave":
+        time.sleep(600)
+
+
+def spin(_ticket: Ticket) -> None:
+    while True:
+        pass
+
+
+def eat_memory(ticket: Ticket) -> None:
+    bytearray(2 * ticket.limits.memory_bytes)
+
+
+def fail_to_allocate_in_native_code(_ticket: Ticket) -> None:
+    os.write(2, b"memory allocation of 20000000000 bytes failed\n")
+    os.abort()
+
+
+def read_address_zero(_ticket: Ticket) -> None:
+    ctypes.string_at(0)
+
+
+def meet(ticket: Ticket) -> None:
+    """Wait until the other one is here, too."""
+    note(ticket, os.getpid())
+    while not (Path(ticket.blobs_root) / ticket.backend).exists():
+        time.sleep(0.005)
+
+
+def look_around(ticket: Ticket) -> Receipt:
+    """Report what a job can see and may do."""
+    listener = int(ticket.backend)
+    with socket.socket() as client:
+        reachable = client.connect_ex(("127.0.0.1", listener)) == 0
+    seen = {
+        "environment": sorted(os.environ),
+        "threads": os.environ["OMP_NUM_THREADS"],
+        "open": sorted(int(fd.name) for fd in Path("/proc/self/fd").iterdir()),
+        "nice": os.nice(0),
+        "own_group": os.getpgid(0) == os.getpid(),
+        "core": resource.getrlimit(resource.RLIMIT_CORE)[0],
+        "files": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+        "oom_score_adj": int(Path("/proc/self/oom_score_adj").read_text()),
+        "reachable": reachable,
+    }
+    return Receipt(ticket.job, ticket.fence, "Completed", metrics=seen)
+
+
+def raise_interrupt(_ticket: Ticket) -> None:
+    raise KeyboardInterrupt
+
+
+def raise_exit(_ticket: Ticket) -> None:
+    raise SystemExit(0)
+
+
+DEEDS: dict[str, Callable[[Ticket], Receipt | None]] = {
+    "nothing": lambda _ticket: None,
+    "sleep": sleep,
+    "breed": breed,
+    "spin": spin,
+    "eat memory": eat_memory,
+    "fail to allocate": fail_to_allocate_in_native_code,
+    "segfault": read_address_zero,
+    "abort": lambda _ticket: os.abort(),
+    "kill itself": lambda _ticket: os.kill(os.getpid(), signal.SIGKILL),
+    "exit 3": lambda _ticket: os._exit(3),
+    "exit": raise_exit,
+    "interrupt": raise_interrupt,
+    "meet": meet,
+    "look around": look_around,
+    "another's receipt": lambda ticket: Receipt("other", ticket.fence, "Completed"),
+    "large metrics": lambda t: Receipt(t.job, t.fence, "Completed", usage_s=2.0, metrics={"x": "y" * 9000}),
+}
