@@ -15,6 +15,7 @@ from itertools import count
 from pathlib import Path
 
 import pytest
+from coldplate.blobs import LocalBlobs
 
 from coldplate.workers import supervise
 from coldplate.workers.local import LocalPool
@@ -24,6 +25,7 @@ pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /pro
 
 HERE = Path(__file__).parent
 OPTIONS = ("--preload", "worker_entries", "--entry", "worker_entries:run")
+LAB = ("--preload", "coldplate.workers.run_job", "qiskit_aer", "--entry", "worker_entries:run_in_the_lab")
 NUMBERS = count()
 SMALL = Limits(memory_bytes=256 << 20, cpu_s=60, wall_s=60)
 
@@ -35,10 +37,14 @@ class Desk:
         self.pool, self.root = pool, root
         self.receipts: queue.Queue[Receipt] = queue.Queue()
 
-    def start(self, program: str, *, backend: str = "", limits: Limits = SMALL) -> Ticket:
+    def start(
+        self, program: str, *, backend: str = "", limits: Limits = SMALL, params: bytes = b""
+    ) -> Ticket:
         job = f"job{next(NUMBERS):017}"
         keys = (f"params/{job}", f"result/{job}/1", f"log/{job}/1")
-        ticket = Ticket(job, 1, program, backend, *keys, str(self.root), limits=limits)
+        root = str(self.root)
+        ticket = Ticket(job, 1, program, backend, *keys, root, log_level="INFO", limits=limits)
+        LocalBlobs(self.root).put(ticket.params_key, params)
         self.pool.start(ticket, self.receipts.put)
         return ticket
 
@@ -321,6 +327,43 @@ def test_nothing_survives_a_server_that_is_killed(path_of_entries, tmp_path):
         server.kill()
         server.wait()
     eventually(lambda: not any(map(lives, [zygote, *pids])))
+
+
+# --- the lab ------------------------------------------------------------------------------------
+
+
+def test_the_lab_is_preloaded_without_the_client(path_of_entries):
+    code = (
+        "import sys; from coldplate.workers import zygote; zygote.preload(zygote.PRELOAD); "
+        "print('coldplate.workers.run_job' in sys.modules, 'qiskit_ibm_runtime' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["True", "False"]
+
+
+def test_real_jobs_store_their_result_and_one_out_of_memory_or_crashed_harms_no_other(own_desk):
+    desk = own_desk(options=LAB, slots=1)
+    blobs = LocalBlobs(desk.root)
+
+    def run(program):
+        ticket = desk.start(program, params=b"params")
+        receipt = desk.receipt()
+        assert receipt.job == ticket.job
+        return ticket, receipt
+
+    ticket, receipt = run("echo")
+    assert (receipt.outcome, receipt.usage_s, receipt.result_size) == ("Completed", 2.0, 6)
+    with blobs.open(ticket.result_key) as file:
+        assert file.read() == b"smarap"
+
+    _, receipt = run("simulate too much")
+    assert (receipt.outcome, receipt.code) == ("Failed", 4002)
+    assert run("echo")[1].outcome == "Completed"
+
+    _, receipt = run("crash with a log")
+    assert (receipt.outcome, receipt.code) == ("Failed", 4003)
+    said, end = desk.log(receipt).splitlines()
+    assert said.endswith("INFO half way") and "CRITICAL The job's process was ended by SIGSEGV" in end
 
 
 # --- the heart-beat -----------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from coldplate.workers.pool import Receipt, Ticket
 
@@ -112,4 +113,44 @@ DEEDS: dict[str, Callable[[Ticket], Receipt | None]] = {
     "look around": look_around,
     "another's receipt": lambda ticket: Receipt("other", ticket.fence, "Completed"),
     "large metrics": lambda t: Receipt(t.job, t.fence, "Completed", usage_s=2.0, metrics={"x": "y" * 9000}),
+}
+
+
+# --- jobs as they are, with programs that are not ------------------------------------------------
+
+
+def run_in_the_lab(ticket: Ticket) -> Receipt:
+    """The real body of a child, with the programs below and without a backend."""
+    from coldplate.workers.run_job import run_job
+
+    return run_job(ticket, find=PROGRAMS.__getitem__, load=lambda _name, _path: None)
+
+
+def echo(params: bytes, _backend: Any, _context: Any) -> Any:
+    from coldplate.programs.registry import Answer
+
+    return Answer(params[::-1], usage_s=2.0)
+
+
+def simulate_too_much(_params: bytes, _backend: Any, _context: Any) -> Any:
+    """27 qubits: 2 GiB, more than a small job may have, less than the machine has."""
+    from qiskit import QuantumCircuit
+    from qiskit_aer import AerSimulator
+
+    circuit = QuantumCircuit(27)
+    circuit.h(range(27))
+    circuit.measure_all()
+    result = AerSimulator(method="statevector").run(circuit, shots=1).result()
+    raise RuntimeError(result.status)
+
+
+def crash_with_a_log(_params: bytes, _backend: Any, context: Any) -> Any:
+    context.log("half way")
+    ctypes.string_at(0)
+
+
+PROGRAMS: dict[str, Callable[..., Any]] = {
+    "echo": echo,
+    "simulate too much": simulate_too_much,
+    "crash with a log": crash_with_a_log,
 }

@@ -4,41 +4,51 @@ from __future__ import annotations
 
 import contextlib
 import os
+import resource
 import signal
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+Reaped = tuple[int, int, resource.struct_rusage]  # pid, exit code or minus signal, what it used
 
-def kill_group(pid: int) -> None:
-    """SIGKILL a process and its group; both, because a newborn leads no group yet."""
-    for kill in (os.kill, os.killpg):
-        with contextlib.suppress(ProcessLookupError):
-            kill(pid, signal.SIGKILL)
+
+def kill(pid: int) -> None:
+    """SIGKILL a process; one that is dead already is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+
+
+def kill_group(group: int) -> None:
+    """SIGKILL all processes of a group; an empty one is fine."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)
+
+
+def reap() -> Iterator[Reaped]:
+    """Children of this process that have died, adopted ones included, each reaped as it is told."""
+    with contextlib.suppress(ChildProcessError):
+        while True:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+            if pid == 0:
+                return
+            yield pid, os.waitstatus_to_exitcode(status), usage
 
 
 def group_is_empty(group: int) -> bool:
-    """Whether no child of this process, adopted ones included, is left in the group."""
+    """Whether no child of this process, adopted ones included, lives in the group; after `reap`."""
     try:
-        os.waitid(os.P_PGID, group, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+        os.waitpid(-group, os.WNOHANG)
     except ChildProcessError:
         return True
     return False
 
 
-def next_dead() -> int | None:
-    """A child that has died and is not reaped yet."""
-    try:
-        found = os.waitid(os.P_ALL, 0, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return None
-    return None if found is None else found.si_pid
-
-
 def own_children() -> list[int]:
     """Children of this process, adopted ones included; none where the kernel does not tell."""
     try:
-        listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="ascii")
+        listed = Path(f"/proc/self/task/{os.getpid()}/children").read_text(encoding="utf-8")
     except OSError:
         return []
     return [int(pid) for pid in listed.split()]
@@ -47,7 +57,7 @@ def own_children() -> list[int]:
 def machine_oom_kills() -> int:
     """How many processes the kernel has killed for want of memory since it started."""
     try:
-        counters = Path("/proc/vmstat").read_text(encoding="ascii")
+        counters = Path("/proc/vmstat").read_text(encoding="utf-8")
     except OSError:
         return 0
     return next((int(row.split()[1]) for row in counters.splitlines() if row.startswith("oom_kill ")), 0)
@@ -60,8 +70,7 @@ def end_group(group: int) -> None:
     """
     pause_s = 0.001
     while group_lives(group):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(group, signal.SIGKILL)
+        kill_group(group)
         time.sleep(pause_s)
         pause_s = min(0.1, 2 * pause_s)
 
@@ -71,7 +80,7 @@ def group_lives(group: int) -> bool:
     if sys.platform != "linux":
         try:
             os.killpg(group, 0)
-        except ProcessLookupError:
+        except (ProcessLookupError, PermissionError):  # macOS says the latter of zombies
             return False
         return True
     return any(belongs(stat, group) for stat in Path("/proc").glob("[0-9]*/stat"))

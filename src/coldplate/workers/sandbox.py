@@ -119,9 +119,10 @@ def _leave_network() -> None:
         return
     uid, gid = os.geteuid(), os.getegid()
     _call("unshare", CLONE_NEWUSER | CLONE_NEWNET)
-    Path("/proc/self/setgroups").write_text("deny", encoding="ascii")
-    Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="ascii")
-    Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="ascii")
+    with contextlib.suppress(OSError):  # only for looks: who we are called inside
+        Path("/proc/self/setgroups").write_text("deny", encoding="utf-8")
+        Path("/proc/self/uid_map").write_text(f"{uid} {uid} 1", encoding="utf-8")
+        Path("/proc/self/gid_map").write_text(f"{gid} {gid} 1", encoding="utf-8")
     header = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION_3, 0)
     _call("capset", header, (ctypes.c_uint32 * 6)())
 
@@ -155,7 +156,7 @@ def confine(limits: Limits) -> None:
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="ascii")
+        Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="utf-8")
     cpu_s = math.ceil(limits.cpu_s)
     _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + CPU_GRACE_S)
     _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
@@ -170,7 +171,7 @@ def confine(limits: Limits) -> None:
 def mapped_bytes() -> int | None:
     """Address space that this process has mapped already; None where the kernel does not tell."""
     try:
-        pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[0]
+        pages = Path("/proc/self/statm").read_text(encoding="utf-8").split()[0]
     except OSError:
         return None
     return int(pages) * resource.getpagesize()

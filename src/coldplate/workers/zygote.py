@@ -38,10 +38,11 @@ from coldplate.workers.messages import (
 from coldplate.workers.pool import Ticket
 from coldplate.workers.processes import (
     group_is_empty,
+    kill,
     kill_group,
     machine_oom_kills,
-    next_dead,
     own_children,
+    reap,
 )
 
 ENTRY = "coldplate.workers.run_job:run_job"
@@ -121,8 +122,8 @@ class Zygote:
 
     def _kill(self, order: Kill) -> None:
         for child in self._children.values():
-            if (child.ticket.job, child.ticket.fence) == (order.job, order.fence):
-                kill_group(child.pid)
+            if (child.ticket.job, child.ticket.fence) == (order.job, order.fence) and child.exit is None:
+                kill(child.pid)  # its group follows when it is reaped: a newborn leads none yet
 
     def _tell(self, news: News) -> None:
         with contextlib.suppress(ConnectionError):  # a pool that is gone is noticed by the loop
@@ -153,18 +154,14 @@ class Zygote:
 
     def _reap(self) -> None:
         """Reap who died, kill what they left behind, report whose group is empty."""
-        while (pid := next_dead()) is not None:
+        for pid, code, usage in reap():
             child = self._children.get(pid)
             if child is not None:
-                kill_group(pid)  # while the leader is unreaped, its number can't be another group's
-            _, status, usage = os.wait4(pid, 0)
-            if child is not None:
-                child.exit = os.waitstatus_to_exitcode(status)
-                child.cpu_s = usage.ru_utime + usage.ru_stime
+                kill_group(pid)
+                child.exit, child.cpu_s = code, usage.ru_utime + usage.ru_stime
         strays = self._strays()
         for pid in strays:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGKILL)
+            kill(pid)
         if not strays:
             self._report_ended()
 
@@ -186,8 +183,9 @@ class Zygote:
                 os.close(child.stderr)
 
     def _end_all(self) -> None:
-        for pid in self._children:
-            kill_group(pid)
+        for child in self._children.values():
+            if child.exit is None:
+                kill(child.pid)
         while self._children:
             self._reap()
             time.sleep(0.002)
