@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from coldplate.blobs import LocalBlobs
 
-from coldplate.workers import supervise
+from coldplate.workers import local, supervise
 from coldplate.workers.local import LocalPool
 from coldplate.workers.pool import Limits, Receipt, Ticket
 
@@ -295,6 +295,17 @@ def test_closing_kills_and_what_was_running_is_lost(own_desk):
     assert not lives(pid) and not lives(zygote)
     assert desk.receipt().lost
     assert desk.pool.capacity() == 0
+
+
+def test_closing_ends_a_zygote_that_hangs(own_desk, monkeypatch):
+    monkeypatch.setattr(local, "CLOSE_S", 0.2)
+    desk = own_desk()
+    (pid,) = desk.pids(desk.start("sleep"))
+    zygote = desk.pool.zygote_pid
+    os.kill(zygote, signal.SIGSTOP)
+    desk.pool.close()
+    assert desk.receipt().lost
+    assert not lives(pid) and not lives(zygote)
 
 
 def test_closing_does_not_wait_for_a_zygote_that_is_still_importing(own_desk):

@@ -31,7 +31,7 @@ Done = Callable[[Receipt], None]
 Key = tuple[str, int]
 
 RETRY_S = 5.0  # between two attempts to start a zygote that could not work
-CLOSE_S = 10.0  # how long `close` waits for each thing that has to end
+CLOSE_S = 5.0  # how long `close` waits for each thing that has to end
 
 log = logging.getLogger(__name__)
 
@@ -123,15 +123,17 @@ class LocalPool:
         for attempt in attempts:
             attempt.stop("close")
         with self._changed:
-            self._changed.wait_for(lambda: not self._watched, CLOSE_S)
-            channel = self._channel
-            if channel is not None:
+            obeyed = self._changed.wait_for(lambda: not self._watched, CLOSE_S)
+            if obeyed and self._channel is not None:
                 with contextlib.suppress(OSError):
-                    channel.shutdown(socket.SHUT_WR)  # it ends by itself
-        if channel is not None:
-            self._keeper.join(CLOSE_S)
+                    self._channel.shutdown(socket.SHUT_WR)  # it ends by itself
+            else:
+                self.replace_zygote()
+        self._keeper.join(CLOSE_S)
         self.replace_zygote()
         self._keeper.join(CLOSE_S)
+        with self._changed:
+            self._changed.wait_for(lambda: not self._watched, CLOSE_S)
 
     # --- the zygote, as doors see it ------------------------------------------------------------
 
