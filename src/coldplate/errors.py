@@ -42,6 +42,12 @@ class BadRequest(ColdplateError):
     code, http, solution = 1002, 400, "Correct the request and send it again."
 
 
+class NotOffered(ColdplateError):
+    """No such path, verb or feature in this server."""
+
+    code, http, solution = 4040, 404, "See docs/coverage.md for what this server offers."
+
+
 class PayloadTooLarge(ColdplateError):
     """The body is larger than the service accepts."""
 

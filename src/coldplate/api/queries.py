@@ -1,0 +1,34 @@
+"""Query parameters as clients send them: pages, moments, cursors."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+from coldplate.errors import BadRequest
+
+PAGE = 200  # jobs in one page: the default and the largest
+LAST = 2**53 - 1  # largest offset: every JSON reader counts this far, and so does the store
+
+
+def page_size(asked: int, *, most: int, default: int) -> int:
+    """The size of a page: out of range means the default, as the official service has it.
+
+    >>> page_size(20, most=200, default=200), page_size(0, most=200, default=200)
+    (20, 200)
+    """
+    return asked if 1 <= asked <= most else default
+
+
+def moment(text: str | None, *, name: str) -> datetime | None:
+    """A moment in ISO 8601, in UTC; without an offset it is taken as UTC.
+
+    Raises:
+        BadRequest: The text is not a moment.
+    """
+    if not text:
+        return None
+    try:
+        parsed = datetime.fromisoformat(text)
+        return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as error:
+        raise BadRequest(f"{name} is {text!r}, not a moment in ISO 8601.") from error
