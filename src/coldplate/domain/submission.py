@@ -1,0 +1,110 @@
+"""Submission: the envelope of `POST /jobs`. Its params stay the bytes that were sent, unopened."""
+
+from __future__ import annotations
+
+import msgspec
+
+from coldplate.errors import BadRequest, NotYet, TagTooLong, TooManyTags, UnknownProgram
+
+PROGRAMS = ("sampler", "estimator", "executor")
+NOT_YET = ("noise-learner", "calibrate")  # official programs that this release does not run
+
+MAX_TAGS, MAX_TAG = 8, 86  # tags per job, characters per tag
+MAX_COST_S = 10_800
+MAX_RUNTIME, MAX_CALIBRATION = 256, 100  # characters
+LOG_LEVELS = ("CRITICAL", "ERROR", "WARNING", "INFO", "DEBUG")
+
+
+class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A request to run a program. Fields that clients leave out, or send as null, have defaults."""
+
+    program_id: str
+    backend: str
+    params: msgspec.Raw
+    session_id: str | None = None
+    tags: list[str] | None = None
+    log_level: str | None = None
+    cost: int | None = None  # maximum execution time, seconds
+    private: bool | None = None
+    runtime: str | None = None  # "image:tag"; echoed
+    calibration_id: str | None = None
+
+
+def check(submission: Submission) -> None:
+    """Refuse an envelope that no backend or session could make right.
+
+    Raises:
+        BadRequest: A text has a NUL or half a surrogate pair, is too long, or a number is out of range.
+        UnknownProgram: There is no such program.
+        NotYet: The official service has the program, this release has not.
+        TooManyTags, TagTooLong: Tags beyond the limits.
+    """
+    for name in ("program_id", "backend", "session_id", "log_level", "runtime", "calibration_id"):
+        check_text(getattr(submission, name) or "", name=name)
+    if submission.program_id in NOT_YET:
+        raise NotYet(f"program_id={submission.program_id}")
+    if submission.program_id not in PROGRAMS:
+        raise UnknownProgram(f"Program {submission.program_id!r} does not exist.")
+    check_tags(submission.tags or [])
+    log_level(submission)
+    check_length(submission.runtime, most=MAX_RUNTIME, name="runtime")
+    check_length(submission.calibration_id, most=MAX_CALIBRATION, name="calibration_id")
+    if submission.cost is not None and not 0 <= submission.cost <= MAX_COST_S:
+        raise BadRequest(f"cost is {submission.cost} s, not from 0 to {MAX_COST_S} s.")
+
+
+def log_level(submission: Submission) -> str:
+    """The log level in upper case; the published API writes it in lower case, clients in upper.
+
+    Raises:
+        BadRequest: There is no such level.
+    """
+    level = (submission.log_level or "WARNING").upper()
+    if level not in LOG_LEVELS:
+        raise BadRequest(f"log_level {submission.log_level!r} is not one of {', '.join(LOG_LEVELS)}.")
+    return level
+
+
+def cost_s(submission: Submission, *, most_s: int) -> int:
+    """Seconds the job may run: what was asked for, but not more than the operator allows.
+
+    >>> cost_s(Submission("sampler", "fake", msgspec.Raw(b"{}"), cost=300), most_s=200)
+    200
+    """
+    return min(submission.cost or MAX_COST_S, most_s)
+
+
+def check_tags(tags: list[str]) -> None:
+    """Refuse too many tags, or too long ones.
+
+    Raises:
+        BadRequest: A tag has a NUL or half a surrogate pair.
+        TooManyTags: More than 8.
+        TagTooLong: More than 86 characters.
+    """
+    if len(tags) > MAX_TAGS:
+        raise TooManyTags(f"There are {len(tags)} tags.")
+    for tag in tags:
+        check_text(tag, name="tags")
+        if len(tag) > MAX_TAG:
+            raise TagTooLong(f"The tag {tag[:20]!r}... has {len(tag)} characters.")
+
+
+def check_text(text: str, *, name: str) -> None:
+    """Refuse text that a database can't keep.
+
+    Raises:
+        BadRequest: It has a NUL, or half a surrogate pair.
+    """
+    if "\0" in text or any("\ud800" <= character <= "\udfff" for character in text):
+        raise BadRequest(f"The text of {name} has a NUL or half a surrogate pair.")
+
+
+def check_length(text: str | None, *, most: int, name: str) -> None:
+    """Refuse text longer than `most` characters.
+
+    Raises:
+        BadRequest: It is longer.
+    """
+    if text is not None and len(text) > most:
+        raise BadRequest(f"{name} has {len(text)} characters, more than {most}.")

@@ -1,0 +1,76 @@
+"""What has to happen now: lost attempts, timers of sessions, and who runs next; a function of state and time.
+
+A job starts when its backend is online and a lane and a process are free. On each backend, first come
+the jobs of the dedicated session that owns it, then those of active batches, then the oldest job of the
+instance that used least of its allocation.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from coldplate.domain.snapshot import Snapshot
+from coldplate.errors import SessionClosed, WorkerLost
+from coldplate.scheduler.decisions import CloseSession, Deactivate, Decision, Fail, Requeue, StopSession
+from coldplate.scheduler.queue import Queue
+from coldplate.scheduler.sessions import next_step, timers
+
+
+def plan(snapshot: Snapshot, now: datetime, *, max_attempts: int = 3) -> list[Decision]:
+    """All that has to happen now, in the order in which it has to be carried out."""
+    recovered = recover(snapshot, now, max_attempts=max_attempts)
+    steps = session_steps(snapshot, now)
+    queue = Queue(
+        snapshot,
+        released={step.session for step in steps if isinstance(step, CloseSession | Deactivate)},
+        barred={step.session for step in steps if isinstance(step, CloseSession | StopSession)},
+    )
+    slots = snapshot.free_slots - sum(isinstance(decision, Requeue) for decision in recovered)
+    return [*recovered, *steps, *outlived(snapshot), *queue.starts(slots)]
+
+
+def next_timer(snapshot: Snapshot, now: datetime) -> datetime | None:
+    """The next moment at which time alone changes the plan."""
+    times = [time for session in snapshot.sessions for time in timers(session)]
+    times += [attempt.lease_until for attempt in snapshot.running if not attempt.alive]
+    return min((time for time in times if time > now), default=None)
+
+
+def recover(snapshot: Snapshot, now: datetime, *, max_attempts: int) -> list[Requeue | Fail]:
+    """What becomes of attempts that nobody watches and whose lease is over.
+
+    They need a process but no lane, which they still hold. A backend that was paused meanwhile does not
+    keep them waiting: their owners see them running.
+    """
+    decisions: list[Requeue | Fail] = []
+    slots = snapshot.free_slots
+    for attempt in snapshot.running:
+        if attempt.alive or attempt.lease_until > now:
+            continue
+        if attempt.attempts >= max_attempts:
+            reason = f"The worker that ran this job was lost, {attempt.attempts} times."
+            decisions.append(Fail(attempt.id, WorkerLost, reason, fence=attempt.fence))
+        elif slots > 0:
+            slots -= 1
+            decisions.append(Requeue(attempt.id, attempt.fence))
+    return decisions
+
+
+def session_steps(snapshot: Snapshot, now: datetime) -> list[Decision]:
+    """What time, and jobs that have come and gone, mean for each session."""
+    waiting = {job.session for job in snapshot.waiting}
+    running = {job.session for job in snapshot.running}
+    steps = [
+        next_step(session, now, waiting=session.id in waiting, running=session.id in running)
+        for session in snapshot.sessions
+    ]
+    return [step for step in steps if step is not None]
+
+
+def outlived(snapshot: Snapshot) -> list[Fail]:
+    """Queued jobs whose session has closed before them."""
+    known = {session.id for session in snapshot.sessions}
+    reason = "The session was closed while the job was queued."
+    return [
+        Fail(j.id, SessionClosed, reason) for j in snapshot.waiting if j.session and j.session not in known
+    ]

@@ -1,0 +1,372 @@
+"""Decision tables: what the scheduler decides for a queue at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from coldplate.domain.backend import BackendRecord
+from coldplate.domain.instance import InstanceId
+from coldplate.domain.job import JobId
+from coldplate.domain.session import Mode, Session, SessionId, SessionState
+from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
+from coldplate.errors import SessionClosed, WorkerLost
+from coldplate.scheduler.decisions import (
+    Activate,
+    CloseSession,
+    Deactivate,
+    Fail,
+    Requeue,
+    Start,
+    StopSession,
+)
+from coldplate.scheduler.policy import next_timer, plan
+from coldplate.scheduler.sessions import CANCELLED, CLOSED_EARLY, EXPIRED, UNUSED
+
+NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
+CHEM, QEC = InstanceId("chem"), InstanceId("qec")
+OPEN, ACTIVE, INACTIVE = SessionState.OPEN, SessionState.ACTIVE, SessionState.INACTIVE
+
+
+def ago(seconds: float) -> datetime:
+    return NOW - timedelta(seconds=seconds)
+
+
+def device(name="heron", *, lanes=1, status="online"):
+    return BackendRecord(name, {"n_qubits": 133}, None, lanes=lanes, status=status)
+
+
+def waiting(id, *, age=1.0, instance=CHEM, backend="heron", session=None):
+    return Waiting(JobId(id), instance, backend, session, ago(age))
+
+
+def running(id, *, lane=0, instance=CHEM, backend="heron", session=None, **changes):
+    attempt = Running(JobId(id), instance, backend, session, lane, 1, 1, NOW + timedelta(seconds=30), True)
+    return replace(attempt, **changes)
+
+
+def session(id="s", *, mode=Mode.DEDICATED, state=ACTIVE, backend="heron", age=100.0, **changes):
+    started = None if state is OPEN else ago(age)
+    fresh = Session(SessionId(id), CHEM, "ada", mode, backend, ago(age), state=state, started=started)
+    used = {"activated": started, "last_job_completed": None if state is OPEN else ago(1)}
+    return replace(fresh, **used | changes)
+
+
+HERON = device()
+
+
+def queue(*, backends=(HERON,), jobs=(), at_work=(), sessions=(), shares=(), slots=8):
+    return Snapshot(tuple(backends), tuple(jobs), tuple(at_work), tuple(sessions), tuple(shares), slots)
+
+
+def started(snapshot):
+    return [decision.job for decision in plan(snapshot, NOW) if isinstance(decision, Start)]
+
+
+# --- lanes, slots, backends -------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "decisions"),
+    [
+        pytest.param(queue(), [], id="nothing to do"),
+        pytest.param(queue(jobs=[waiting("a")]), [Start("a", 0)], id="free lane"),
+        pytest.param(queue(jobs=[waiting("a")], at_work=[running("x")]), [], id="lane taken"),
+        pytest.param(queue(jobs=[waiting("a")], slots=0), [], id="no process free"),
+        pytest.param(
+            queue(jobs=[waiting("a")], backends=[device(status="paused")]), [], id="paused backend queues"
+        ),
+        pytest.param(queue(jobs=[waiting("a", backend="gone")]), [], id="removed backend queues"),
+        pytest.param(
+            queue(
+                backends=[device(lanes=3)],
+                jobs=[waiting("a", age=2), waiting("b")],
+                at_work=[running("x", lane=1)],
+            ),
+            [Start("a", 0), Start("b", 2)],
+            id="each job gets a lane of its own",
+        ),
+        pytest.param(
+            queue(
+                backends=[device(), device("eagle")],
+                jobs=[waiting("a", age=2), waiting("b", age=1, backend="eagle")],
+            ),
+            [Start("a", 0), Start("b", 0)],
+            id="lanes are counted per backend",
+        ),
+    ],
+)
+def test_job_starts_when_backend_lane_and_process_are_free(snapshot, decisions):
+    assert plan(snapshot, NOW) == decisions
+
+
+# --- order ------------------------------------------------------------------------------------
+
+
+def test_jobs_of_one_instance_start_in_the_order_of_submission():
+    jobs = [waiting("young", age=1), waiting("old", age=3), waiting("middle", age=2)]
+    assert started(queue(backends=[device(lanes=2)], jobs=jobs)) == ["old", "middle"]
+
+
+@pytest.mark.parametrize(
+    ("chem_used_s", "qec_used_s", "first"),
+    [(50, 10, "qec-young"), (10, 50, "chem-old"), pytest.param(7, 7, "chem-old", id="tie: oldest")],
+)
+def test_next_job_is_of_the_instance_served_least(chem_used_s, qec_used_s, first):
+    jobs = [waiting("chem-old", age=9), waiting("qec-young", instance=QEC)]
+    shares = [Share(CHEM, chem_used_s, 100), Share(QEC, qec_used_s, 100)]
+    assert started(queue(jobs=jobs, shares=shares)) == [first]
+
+
+def test_many_jobs_of_one_instance_do_not_take_every_lane():
+    jobs = [waiting(f"chem{n}", age=9 - n) for n in range(4)] + [waiting("qec", age=1, instance=QEC)]
+    snapshot = queue(backends=[device(lanes=2)], jobs=jobs, shares=[Share(CHEM, 0, 100), Share(QEC, 0, 100)])
+    assert started(snapshot) == ["chem0", "qec"]
+
+
+def test_last_process_goes_to_the_instance_served_least_on_whichever_backend():
+    jobs = [waiting("chem", age=9), waiting("qec", instance=QEC, backend="eagle")]
+    shares = [Share(CHEM, 50, 100), Share(QEC, 10, 100)]
+    snapshot = queue(backends=[device(), device("eagle")], jobs=jobs, shares=shares, slots=1)
+    assert started(snapshot) == ["qec"]
+
+
+def test_full_queue_of_one_backend_does_not_starve_another():
+    jobs = [waiting(f"h{n}", age=9 - n) for n in range(4)] + [waiting("e", backend="eagle")]
+    snapshot = queue(
+        backends=[device(lanes=4), device("eagle")], jobs=jobs, at_work=[running("x", lane=3)], slots=1
+    )
+    assert started(snapshot) == ["e"]
+
+
+# --- dedicated sessions -----------------------------------------------------------------------
+
+
+def test_active_session_owns_its_backend():
+    jobs = [waiting("other", age=9, instance=QEC), waiting("own", session="s")]
+    assert started(queue(backends=[device(lanes=2)], jobs=jobs, sessions=[session()])) == ["own"]
+
+
+def test_idle_session_keeps_its_backend_until_its_interactive_ttl():
+    assert plan(queue(jobs=[waiting("other")], sessions=[session()]), NOW) == []
+
+
+def test_jobs_of_a_session_start_in_order_as_lanes_allow():
+    jobs = [waiting(f"j{n}", age=9 - n, session="s") for n in range(3)]
+    snapshot = queue(backends=[device(lanes=2)], jobs=jobs, sessions=[session()])
+    assert plan(snapshot, NOW) == [Start("j0", 0), Start("j1", 1)]
+
+
+def test_session_owns_only_its_own_backend():
+    snapshot = queue(
+        backends=[device(), device("eagle")], jobs=[waiting("other", backend="eagle")], sessions=[session()]
+    )
+    assert started(snapshot) == ["other"]
+
+
+@pytest.mark.parametrize("state", [OPEN, INACTIVE])
+def test_session_without_priority_waits_in_line(state):
+    jobs = [waiting("other", age=9), waiting("own", session="s")]
+    assert started(queue(jobs=jobs, sessions=[session(state=state)])) == ["other"]
+
+
+def test_backend_drains_before_a_dedicated_session_begins():
+    jobs = [waiting("own", age=9, session="s"), waiting("other", age=1)]
+    snapshot = queue(
+        backends=[device(lanes=3)], jobs=jobs, at_work=[running("x")], sessions=[session(state=OPEN)]
+    )
+    assert started(snapshot) == []
+
+
+def test_nothing_starts_beside_the_first_job_of_a_dedicated_session():
+    jobs = [waiting("own", age=9, session="s"), waiting("other", age=1)]
+    assert started(queue(backends=[device(lanes=3)], jobs=jobs, sessions=[session(state=OPEN)])) == ["own"]
+
+
+@pytest.mark.parametrize("state", [OPEN, INACTIVE])
+@pytest.mark.parametrize("mode", list(Mode))
+def test_session_becomes_active_with_a_running_job(mode, state):
+    snapshot = queue(at_work=[running("a", session="s")], sessions=[session(state=state, mode=mode)])
+    assert plan(snapshot, NOW) == [Activate("s")]
+
+
+# --- batches ----------------------------------------------------------------------------------
+
+
+def test_active_batch_comes_before_older_jobs_of_others():
+    jobs = [waiting("other", age=9, instance=QEC), waiting("own", session="s")]
+    assert started(queue(jobs=jobs, sessions=[session(mode=Mode.BATCH)])) == ["own"]
+
+
+def test_batch_waits_in_line_before_its_first_job_has_started():
+    jobs = [waiting("other", age=9), waiting("own", session="s")]
+    assert started(queue(jobs=jobs, sessions=[session(mode=Mode.BATCH, state=OPEN)])) == ["other"]
+
+
+def test_batch_is_not_alone_on_its_backend():
+    jobs = [waiting("other", age=9), waiting("own", session="s")]
+    snapshot = queue(backends=[device(lanes=3)], jobs=jobs, sessions=[session(mode=Mode.BATCH)])
+    assert started(snapshot) == ["own", "other"]
+
+
+def test_rest_of_a_batch_follows_its_first_job_at_once():
+    jobs = [waiting("b0", age=9, session="s"), waiting("other", age=5), waiting("b1", age=1, session="s")]
+    snapshot = queue(backends=[device(lanes=2)], jobs=jobs, sessions=[session(mode=Mode.BATCH, state=OPEN)])
+    assert started(snapshot) == ["b0", "b1"]
+
+
+# --- timers and ends of sessions --------------------------------------------------------------
+
+LATE = {"last_job_completed": ago(61), "activated": ago(99)}
+
+
+@pytest.mark.parametrize(
+    ("which", "jobs", "at_work", "steps"),
+    [
+        pytest.param(session(**LATE), [], [], [Deactivate("s")], id="idle for its interactive TTL"),
+        pytest.param(session(**LATE, mode=Mode.BATCH), [], [], [Deactivate("s")], id="a batch too"),
+        pytest.param(
+            session(**LATE), [waiting("a", session="s")], [], [Start("a", 0)], id="a queued job is not idle"
+        ),
+        pytest.param(session(**LATE), [], [running("a", session="s")], [], id="a running job is not idle"),
+        pytest.param(session(state=OPEN, age=1799), [], [], [], id="unused for less than 30 minutes"),
+        pytest.param(session(state=OPEN, age=1800), [], [], [CloseSession("s", UNUSED)], id="30 minutes"),
+        pytest.param(
+            session(state=OPEN, age=1800), [waiting("a", session="s")], [running("x")], [], id="has a job"
+        ),
+        pytest.param(session(state=INACTIVE, age=9000), [], [], [], id="once used, 30 minutes mean nothing"),
+        pytest.param(session(max_ttl_s=100), [], [], [CloseSession("s", EXPIRED)], id="max_ttl"),
+        pytest.param(
+            session(max_ttl_s=100, state=INACTIVE), [], [], [CloseSession("s", EXPIRED)], id="never pauses"
+        ),
+        pytest.param(
+            session(max_ttl_s=100),
+            [waiting("a", session="s")],
+            [],
+            [StopSession("s")],
+            id="max_ttl ends queued jobs",
+        ),
+        pytest.param(
+            session(max_ttl_s=100),
+            [],
+            [running("a", session="s")],
+            [StopSession("s")],
+            id="max_ttl lets running jobs finish",
+        ),
+        pytest.param(
+            session(max_ttl_s=100, accepting_jobs=False),
+            [],
+            [running("a", session="s")],
+            [],
+            id="and waits for them",
+        ),
+        pytest.param(
+            session(accepting_jobs=False), [], [], [CloseSession("s", CLOSED_EARLY)], id="closed, all done"
+        ),
+        pytest.param(
+            session(accepting_jobs=False),
+            [waiting("a", session="s")],
+            [],
+            [Start("a", 0)],
+            id="closed, queued jobs still run",
+        ),
+        pytest.param(
+            session(accepting_jobs=False), [], [running("a", session="s")], [], id="closed, one still runs"
+        ),
+        pytest.param(
+            session(accepting_jobs=False, state_reason=CANCELLED),
+            [],
+            [],
+            [CloseSession("s", CANCELLED)],
+            id="cancelled, the running one has finished",
+        ),
+    ],
+)
+def test_session_ends_when_its_rules_say(which, jobs, at_work, steps):
+    assert plan(queue(jobs=jobs, at_work=at_work, sessions=[which]), NOW) == steps
+
+
+def test_backend_is_free_in_the_very_plan_that_closes_its_session():
+    snapshot = queue(jobs=[waiting("other")], sessions=[session(accepting_jobs=False)])
+    assert plan(snapshot, NOW) == [CloseSession("s", CLOSED_EARLY), Start("other", 0)]
+
+
+def test_backend_is_free_in_the_very_plan_that_deactivates_its_session():
+    snapshot = queue(jobs=[waiting("other")], sessions=[session(**LATE)])
+    assert plan(snapshot, NOW) == [Deactivate("s"), Start("other", 0)]
+
+
+def test_expired_session_owns_its_backend_while_its_last_job_runs():
+    snapshot = queue(
+        backends=[device(lanes=2)],
+        jobs=[waiting("other"), waiting("own", session="s")],
+        at_work=[running("a", session="s")],
+        sessions=[session(max_ttl_s=100)],
+    )
+    assert plan(snapshot, NOW) == [StopSession("s")]
+
+
+def test_queued_job_of_a_closed_session_fails():
+    reason = "The session was closed while the job was queued."
+    assert plan(queue(jobs=[waiting("a", session="s")]), NOW) == [Fail("a", SessionClosed, reason)]
+
+
+# --- lost attempts ----------------------------------------------------------------------------
+
+DEAD = {"alive": False, "lease_until": NOW}
+REASON = "The worker that ran this job was lost, 3 times."
+
+
+@pytest.mark.parametrize(
+    ("attempt", "slots", "decisions"),
+    [
+        pytest.param({"lease_until": ago(9)}, 1, [], id="watched: an old lease means nothing"),
+        pytest.param({"alive": False}, 1, [], id="unwatched, the lease still runs"),
+        pytest.param(DEAD, 1, [Requeue("a", 1)], id="unwatched, the lease is over"),
+        pytest.param(DEAD, 0, [], id="waits for a process"),
+        pytest.param(
+            DEAD | {"fence": 5, "attempts": 3}, 0, [Fail("a", WorkerLost, REASON, fence=5)], id="thrice"
+        ),
+    ],
+)
+def test_lost_attempt_runs_again_or_fails(attempt, slots, decisions):
+    snapshot = queue(at_work=[running("a", **attempt)], jobs=[waiting("b")], slots=slots)
+    assert plan(snapshot, NOW) == decisions
+
+
+def test_lost_attempt_takes_its_process_before_new_jobs():
+    snapshot = queue(
+        backends=[device(), device("eagle")],
+        at_work=[running("a", **DEAD)],
+        jobs=[waiting("b", backend="eagle")],
+        slots=1,
+    )
+    assert plan(snapshot, NOW) == [Requeue("a", 1)]
+
+
+def test_lost_attempt_of_a_paused_backend_runs_again():
+    snapshot = queue(backends=[device(status="paused")], at_work=[running("a", **DEAD)])
+    assert plan(snapshot, NOW) == [Requeue("a", 1)]
+
+
+# --- timers -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("snapshot", "in_s"),
+    [
+        pytest.param(queue(jobs=[waiting("a")]), None, id="none"),
+        pytest.param(queue(sessions=[session(state=OPEN, age=1000)]), 800, id="unused"),
+        pytest.param(queue(sessions=[session()]), 59, id="interactive TTL"),
+        pytest.param(queue(sessions=[session(max_ttl_s=130)]), 30, id="max_ttl"),
+        pytest.param(queue(sessions=[session(state=INACTIVE, max_ttl_s=500)]), 400, id="inactive"),
+        pytest.param(queue(at_work=[running("a", alive=False)]), 30, id="lease"),
+    ],
+)
+def test_next_timer_is_when_time_alone_changes_the_plan(snapshot, in_s):
+    timer = next_timer(snapshot, NOW)
+    assert timer == (None if in_s is None else NOW + timedelta(seconds=in_s))
+    if timer is not None:
+        assert plan(snapshot, timer) != plan(snapshot, timer - timedelta(milliseconds=1))
