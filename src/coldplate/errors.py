@@ -251,3 +251,18 @@ class NotYet(BadRequest):
     def __init__(self, option: str):
         super().__init__(f"Option {option} is not yet supported by this server.")
         self.option = option
+
+
+# --- plans and limits -------------------------------------------------------------------------
+
+
+class SessionNotInPlan(ColdplateError):
+    """The instance's plan has batches, but no dedicated sessions."""
+
+    code, http, solution = 1352, 400, "Use a batch, or jobs without a session."
+
+
+class UsageLimitReached(ColdplateError):
+    """The instance has used all that its limit allows in the window."""
+
+    code, http, solution = 4050, 409, "Wait until the window has moved on, or ask the operator to raise it."

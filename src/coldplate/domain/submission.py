@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from coldplate.errors import BadRequest, NotYet, TagTooLong, TooManyTags, UnknownProgram
@@ -74,7 +76,7 @@ def cost_s(submission: Submission, *, most_s: int) -> int:
     return min(submission.cost or MAX_COST_S, most_s)
 
 
-def check_tags(tags: list[str]) -> None:
+def check_tags(tags: Sequence[str]) -> None:
     """Refuse too many tags, or too long ones.
 
     Raises:

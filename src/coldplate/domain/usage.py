@@ -26,3 +26,15 @@ class UsageEntry:
 def used_in_window(entries: Iterable[UsageEntry], now: datetime, window: timedelta = WINDOW) -> float:
     """Quantum seconds charged inside the window that ends now."""
     return sum(entry.seconds for entry in entries if now - window < entry.at <= now)
+
+
+@dataclass(frozen=True)
+class UsageReport:
+    """What an instance has used in the window that ends now; whole quantum seconds."""
+
+    consumed_s: int
+    limit_s: int | None
+    allocation_s: int | None
+    limit_reached: bool
+    start: datetime
+    end: datetime

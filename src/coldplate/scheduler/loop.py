@@ -1,0 +1,245 @@
+"""The scheduler's thread: look, plan, carry out, wait; the only file here that does anything."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime
+
+from coldplate.blobs import LocalBlobs
+from coldplate.changes import Changes
+from coldplate.domain.job import Job
+from coldplate.domain.session import Mode, Session, SessionId, SessionState
+from coldplate.domain.snapshot import Snapshot
+from coldplate.scheduler import endings
+from coldplate.scheduler.charges import charge_s
+from coldplate.scheduler.decisions import (
+    Activate,
+    CloseSession,
+    Deactivate,
+    Decision,
+    Fail,
+    Requeue,
+    Start,
+    StopSession,
+)
+from coldplate.scheduler.policy import next_timer, plan
+from coldplate.scheduler.sessions import EXPIRED, activated, closed, deactivated
+from coldplate.settings import Settings
+from coldplate.shelf import Shelf
+from coldplate.store.store import Store
+from coldplate.workers.pool import Limits, Pool, Receipt, Ticket
+
+LOOK_S = 1.0  # between two looks when nothing was committed; clocks may jump, events may be missed
+FINISH_PAUSES_S = (0.1, 0.5, 2.0, 5.0, 0.0)  # after each attempt to store the end of a job
+
+log = logging.getLogger(__name__)
+
+
+class Loop:
+    """Keeps plan and world together. Decisions are carried out by compare-and-set: a stale one does nothing.
+
+    Args:
+        pool: Where jobs run. It is this server's own: what it doesn't watch over is dead.
+        clock: The time, UTC.
+    """
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        pool: Pool,
+        blobs: LocalBlobs,
+        settings: Settings,
+        changes: Changes,
+        clock: Callable[[], datetime],
+    ):
+        self._store, self._pool, self._blobs = store, pool, blobs
+        self._shelf = Shelf(blobs)
+        self._settings, self._changes, self._clock = settings, changes, clock
+        self._ours: set[tuple[str, int]] = set()  # attempts we started and that aren't known to be dead
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="coldplate-scheduler", daemon=True)
+
+    def start(self) -> None:
+        """Begin."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Start no more jobs. Close the pool next, the store last: what the pool loses stays Running."""
+        self._stopping = True
+        self._changes.any.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._changes.any.clear()  # first: a change during the pass must cause another one
+            pause_s = LOOK_S
+            try:
+                pause_s = self.look()
+            except Exception:
+                log.exception("A pass of the scheduler failed; it is repeated.")
+            if pause_s > 0:
+                self._changes.any.wait(pause_s)
+
+    def look(self) -> float:
+        """One pass: plan, and carry it out. Gives the seconds to wait for a change before the next."""
+        now = self._clock()
+        # The pool is asked before the store: an attempt that ends in between is then no longer in the store.
+        alive = self._pool.alive() & self._ours
+        snapshot = self._store.snapshot(now, alive=alive, free_slots=self._pool.capacity())
+        snapshot = self._without_dead_leases(snapshot, now)
+        decisions = plan(snapshot, now, max_attempts=self._settings.max_attempts)
+        if any([self._try(decision) for decision in decisions]):
+            return 0.0  # the world has changed
+        timer = next_timer(snapshot, now)
+        return LOOK_S if timer is None else min(LOOK_S, (timer - now).total_seconds())
+
+    def _without_dead_leases(self, snapshot: Snapshot, now: datetime) -> Snapshot:
+        """The lease of an attempt that isn't ours is over: its server is gone, and its processes with it."""
+        running = tuple(
+            r if (r.id, r.fence) in self._ours else replace(r, lease_until=now) for r in snapshot.running
+        )
+        return replace(snapshot, running=running)
+
+    # --- decisions --------------------------------------------------------------------------------
+
+    def _try(self, decision: Decision) -> bool:
+        """Carry a decision out; whether that changed anything. One that fails keeps no other back."""
+        try:
+            return self._carry_out(decision)
+        except Exception:
+            log.exception("%r failed; it is decided again.", decision)
+            return False
+
+    def _carry_out(self, decision: Decision) -> bool:
+        now = self._clock()
+        match decision:
+            case Start():
+                return self._start(decision, now)
+            case Requeue():
+                return self._requeue(decision, now)
+            case Fail():
+                return self._fail(decision, now)
+            case Activate():
+                return self._change(decision.session, lambda session: activated(session, now))
+            case Deactivate():
+                return self._change(decision.session, lambda session: deactivated(session, now))
+            case StopSession():
+                return self._stop_session(decision.session, now)
+            case CloseSession():
+                reason = decision.reason
+                return self._change(decision.session, lambda session: closed(session, now, reason=reason))
+
+    def _start(self, decision: Start, now: datetime) -> bool:
+        lease_s = self._settings.lease_s
+        job = self._store.start(decision.job, lane=decision.lane, now=now, lease_s=lease_s)
+        return job is not None and self._launch(job)
+
+    def _requeue(self, decision: Requeue, now: datetime) -> bool:
+        lease_s = self._settings.lease_s
+        job = self._store.restart(decision.job, fence=decision.fence, now=now, lease_s=lease_s)
+        if job is None:
+            return False
+        if job.cancel_requested:  # while nobody ran it
+            self._finish(job, Receipt(job.id, job.fence, "Cancelled"))
+            return True
+        log.warning("Job %s runs again: its worker was lost.", job.id)
+        return self._launch(job)
+
+    def _launch(self, job: Job) -> bool:
+        attempt = (job.id, job.fence)
+        self._ours.add(attempt)
+        self._pool.start(self._ticket(job), self.done)
+        current = self._store.job(job.id)
+        if current is not None and current.cancel_requested:
+            self._pool.stop(*attempt)  # the cancel came before the pool knew the attempt
+        return True
+
+    def _fail(self, decision: Fail, now: datetime) -> bool:
+        job = self._store.job(decision.job)
+        if job is None:
+            return False
+        cause, reason = decision.cause, decision.reason
+        if decision.fence is None:
+            return endings.fail_queued(self._store, self._shelf, job, cause=cause, reason=reason, now=now)
+        receipt = Receipt(job.id, decision.fence, "Failed", cause.code, reason, cause.solution)
+        return self._finish(job, receipt)
+
+    def _stop_session(self, session: SessionId, now: datetime) -> bool:
+        def stopped(session: Session) -> Session:
+            return replace(session, accepting_jobs=False, state_reason=EXPIRED)
+
+        changed = self._change(session, stopped)
+        reason = "The session reached its maximum time while the job was queued."
+        endings.end_waiting(self._store, self._shelf, session, reason=reason, now=now)
+        return changed
+
+    def _change(self, id: SessionId, change: Callable[[Session], Session]) -> bool:
+        session = self._store.session(id)
+        if session is None or session.state is SessionState.CLOSED:
+            return False
+        return self._store.update_session(change(session), expect=session.state)
+
+    # --- attempts ---------------------------------------------------------------------------------
+
+    def _ticket(self, job: Job) -> Ticket:
+        settings = self._settings
+        wall_s = min(job.cost_s, settings.max_execution_s)
+        session = self._store.session(job.session) if job.session else None
+        return Ticket(
+            job=job.id,
+            fence=job.fence,
+            program=job.program,
+            backend=job.backend,
+            params_key=job.params_key,
+            result_key=job.attempt_key("result"),
+            log_key=job.attempt_key("log"),
+            blobs_root=str(self._blobs.root),
+            catalog=None if settings.catalog is None else str(settings.catalog),
+            log_level=job.log_level,
+            in_session=session is not None and session.mode is Mode.DEDICATED,
+            calibration=job.calibration,
+            limits=Limits(
+                memory_bytes=settings.memory_per_job,
+                cpu_s=wall_s * settings.threads_per_job,
+                wall_s=wall_s,
+                threads=settings.threads_per_job,
+            ),
+        )
+
+    def done(self, receipt: Receipt) -> None:
+        """An attempt has ended; called by the pool, from any thread, after its processes are proven dead."""
+        # A lost one is found unwatched by the next pass, and decided upon there.
+        if receipt.lost or self._finish_stubbornly(receipt):
+            self._ours.discard((receipt.job, receipt.fence))
+        self._changes.any.set()  # a process is free
+
+    def _finish_stubbornly(self, receipt: Receipt) -> bool:
+        """Store the end of a job, also through trouble that passes; False when it lasted.
+
+        The job then runs again when its lease is over, which is not renewed any more.
+        """
+        for pause_s in FINISH_PAUSES_S:
+            try:
+                job = self._store.job(receipt.job)
+                if job is not None:
+                    self._finish(job, receipt)
+                return True
+            except Exception:
+                log.exception("The end of job %s could not be stored.", receipt.job)
+            if self._stopping:
+                break
+            time.sleep(pause_s)
+        return False
+
+    def _finish(self, job: Job, receipt: Receipt) -> bool:
+        usage_s = charge_s(receipt, self._store.backend(job.backend))
+        ended = self._store.finish(job.id, receipt.fence, receipt, usage_s=usage_s, now=self._clock())
+        if ended and job.private:
+            self._shelf.take_params(job)
+        return ended
