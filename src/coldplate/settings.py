@@ -26,23 +26,29 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="COLDPLATE_", frozen=True, extra="forbid")
 
     data: Path = Field(default_factory=default_data_dir, description="data directory")
-    host: str = Field("127.0.0.1", description="address to listen on")
-    port: int = Field(8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
-    tls_cert: Path | None = Field(None, description="PEM certificate chain; with tls_key, serve https")
-    tls_key: Path | None = Field(None, description="PEM private key")
-    catalog: Path | None = Field(None, description="catalog TOML; default: the one that ships with Coldplate")
-    slots: int = Field(2, ge=1, description="job processes at the same time")
-    threads_per_job: int = Field(1, ge=1, description="threads of one job process")
-    memory_per_job: int = Field(4 << 30, ge=1 << 28, description="bytes of address space of one job process")
-    max_execution_s: int = Field(10_800, ge=1, description="longest a job may run, seconds")
-    max_body: int = Field(64 << 20, ge=1 << 10, description="largest request body, bytes")
-    lease_s: float = Field(30.0, gt=0, description="a running job's lease; renewed every third of it")
-    max_attempts: int = Field(3, ge=1, description="starts of one job after lost workers")
-    token_ttl_s: int = Field(3600, ge=60, description="life of an access token, seconds")
-    private_grace_s: float = Field(
-        60.0, ge=0, description="re-read grace of a private job's results, seconds"
+    host: str = Field(default="127.0.0.1", description="address to listen on")
+    port: int = Field(default=8080, ge=0, le=65535, description="port to listen on; 0 picks a free one")
+    tls_cert: Path | None = Field(
+        default=None, description="PEM certificate chain; with tls_key, serve https"
     )
-    log_format: str = Field("console", pattern="^(console|json)$", description="console or json")
+    tls_key: Path | None = Field(default=None, description="PEM private key")
+    catalog: Path | None = Field(
+        default=None, description="catalog TOML; default: the one that ships with Coldplate"
+    )
+    slots: int = Field(default=2, ge=1, description="job processes at the same time")
+    threads_per_job: int = Field(default=1, ge=1, description="threads of one job process")
+    memory_per_job: int = Field(
+        default=4 << 30, ge=1 << 28, description="bytes of address space of one job process"
+    )
+    max_execution_s: int = Field(default=10_800, ge=1, description="longest a job may run, seconds")
+    max_body: int = Field(default=64 << 20, ge=1 << 10, description="largest request body, bytes")
+    lease_s: float = Field(default=30.0, gt=0, description="a running job's lease; renewed every third of it")
+    max_attempts: int = Field(default=3, ge=1, description="starts of one job after lost workers")
+    token_ttl_s: int = Field(default=3600, ge=60, description="life of an access token, seconds")
+    private_grace_s: float = Field(
+        default=60.0, ge=0, description="re-read grace of a private job's results, seconds"
+    )
+    log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json")
 
     @classmethod
     def settings_customise_sources(

@@ -1,0 +1,161 @@
+"""API keys, tokens, and who may use which instance."""
+
+from __future__ import annotations
+
+import hmac
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+from joserfc import jwt
+from joserfc.errors import JoseError
+from joserfc.jwk import OctKey
+
+from coldplate.domain.instance import Instance, InstanceId
+from coldplate.domain.key import KeyRecord
+from coldplate.errors import InvalidCredentials, InvalidCrn, UnknownInstance
+from coldplate.settings import Settings
+from coldplate.store.store import Store
+
+ALGORITHM = "HS256"  # the only one, whatever a token's header says
+ISSUER = AUDIENCE = "coldplate"
+SKEW_S = 60  # how far clocks may differ
+REMEMBER_S = 2.0  # how long a revoked key may still be believed
+CRN_FIELDS = 10
+MAX_TOKEN = 4096  # characters
+
+
+@dataclass(frozen=True)
+class Principal:
+    """Who asks: a user of an account by one key, and for which instance."""
+
+    user: str
+    account: str
+    key_id: str
+    instance: Instance | None = None
+
+
+class Auth:
+    """Issues and checks keys and tokens. Keys have 256 bits, so a keyed hash is all they need."""
+
+    def __init__(self, store: Store, settings: Settings, *, clock: Callable[[], datetime] | None = None):
+        self._store = store
+        self._ttl_s = settings.token_ttl_s
+        self._clock = clock or (lambda: datetime.now(UTC))
+        self._pepper = store.secret("key-pepper", lambda: secrets.token_bytes(32))
+        self._signer = OctKey.import_key(store.secret("token-key", lambda: secrets.token_bytes(32)))
+        self._lock = threading.Lock()
+        self._remembered: dict[str, tuple[float, KeyRecord]] = {}
+
+    # --- keys -----------------------------------------------------------------------------------
+
+    def issue_key(self, user: str, account: str, name: str, expires: datetime | None = None) -> str:
+        """A new key of a user; the only time it is seen."""
+        key = f"cp_{secrets.token_urlsafe(32)}"
+        record = KeyRecord(
+            secrets.token_hex(8), self._digest(key), user, account, name, self._clock(), expires
+        )
+        self._store.add_key(record)
+        return key
+
+    def from_key(self, key: str) -> Principal:
+        """Who a key belongs to.
+
+        Raises:
+            InvalidCredentials: It is unknown, expired or revoked.
+        """
+        return self._principal(self._store.key_by_hash(self._digest(key)))
+
+    def _digest(self, key: str) -> str:
+        return hmac.new(self._pepper, key.encode("utf-8", "replace"), sha256).hexdigest()
+
+    def _principal(self, record: KeyRecord | None) -> Principal:
+        if record is None or not record.works(self._clock()):
+            raise InvalidCredentials("Provided API key could not be found.")
+        return Principal(record.user, record.account, record.id)
+
+    # --- tokens ---------------------------------------------------------------------------------
+
+    def token(self, api_key: str) -> dict[str, Any]:
+        """What a token service answers: an access token for a key, and how long it lasts.
+
+        Raises:
+            InvalidCredentials: The key is unknown, expired or revoked.
+        """
+        who = self.from_key(api_key)
+        issued = int(self._clock().timestamp())
+        claims = {
+            "iss": ISSUER,
+            "aud": AUDIENCE,
+            "sub": who.user,
+            "account": who.account,
+            "key": who.key_id,
+            "iat": issued,
+            "exp": issued + self._ttl_s,
+        }
+        return {
+            "access_token": jwt.encode({"alg": ALGORITHM}, claims, self._signer),
+            "refresh_token": "not_supported",
+            "token_type": "Bearer",
+            "expires_in": self._ttl_s,
+            "expiration": issued + self._ttl_s,
+            "scope": "ibm openid",
+        }
+
+    def from_token(self, token: str) -> Principal:
+        """Who a token was issued to.
+
+        Raises:
+            InvalidCredentials: It is forged, expired, for somebody else, or its key was revoked.
+        """
+        if len(token) > MAX_TOKEN:
+            raise InvalidCredentials("The access token is not valid.")
+        try:
+            claims = jwt.decode(token, self._signer, algorithms=[ALGORITHM]).claims
+            rules = jwt.JWTClaimsRegistry(
+                now=int(self._clock().timestamp()),
+                leeway=SKEW_S,
+                iss={"essential": True, "value": ISSUER},
+                aud={"essential": True, "value": AUDIENCE},
+                exp={"essential": True},
+                iat={"essential": True},
+            )
+            rules.validate(claims)
+            key_id = str(claims["key"])
+        except (JoseError, ValueError, KeyError, TypeError) as error:
+            raise InvalidCredentials("The access token is not valid.") from error
+        return self._principal(self._key(key_id))
+
+    def _key(self, key_id: str) -> KeyRecord | None:
+        """The key of an id, at most two seconds old: a status read should not cost a query."""
+        now = time.monotonic()
+        with self._lock:
+            known = self._remembered.get(key_id)
+            if known is not None and now - known[0] < REMEMBER_S:
+                return known[1]
+        record = self._store.key(key_id)
+        if record is not None:
+            with self._lock:
+                self._remembered[key_id] = (now, record)
+        return record
+
+    # --- instances ------------------------------------------------------------------------------
+
+    def scope(self, who: Principal, crn: str) -> Principal:
+        """The same principal, for one of its account's instances.
+
+        Raises:
+            InvalidCrn: The text is not a CRN.
+            UnknownInstance: There is none, or it is another account's: both look alike.
+        """
+        if not crn.startswith("crn:") or crn.count(":") != CRN_FIELDS - 1:
+            raise InvalidCrn("The Service-CRN is not a CRN of ten fields.")
+        instance = self._store.instance(InstanceId(crn))
+        if instance is None or instance.account != who.account:
+            raise UnknownInstance("There is no instance with this CRN.")
+        return replace(who, instance=instance)

@@ -1,0 +1,95 @@
+"""Bytes by key: params, results and logs. What `put` has returned from survives a power cut."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+from typing import BinaryIO
+
+KEY = re.compile(r"[a-z]+/[a-z0-9]{8,40}(/[0-9]+)?")
+PREFIX = re.compile(r"[a-z]+(/[a-z0-9]{8,40})?")
+CHUNK = 1 << 20
+
+
+class LocalBlobs:
+    """A directory; a key is a relative path made by ourselves, never by a client."""
+
+    def __init__(self, root: Path):
+        self.root = root
+
+    def path(self, key: str) -> Path:
+        """The file of a key, whether it exists or not."""
+        if not KEY.fullmatch(key):
+            raise ValueError(f"{key!r} is not a blob key.")
+        return self.root / key
+
+    def put(self, key: str, data: bytes | Path) -> tuple[int, str]:
+        """Store bytes, or the content of a file, whole or not at all; gives size and SHA-256."""
+        target = self.path(key)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial = target.parent / f".{secrets.token_hex(8)}"
+        try:
+            with partial.open("wb") as file:
+                size, digest = _write(file, data)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(target)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        _sync_directory(target.parent)
+        return size, digest
+
+    def open(self, key: str) -> BinaryIO:
+        """The bytes of a key, to read.
+
+        Raises:
+            FileNotFoundError: There are none.
+        """
+        return self.path(key).open("rb")
+
+    def delete(self, key: str) -> None:
+        """Remove a key, and all keys below it; nothing happens when there are none."""
+        if not (KEY.fullmatch(key) or PREFIX.fullmatch(key)):
+            raise ValueError(f"{key!r} is not a blob key.")
+        path = self.root / key
+        if path.is_dir():
+            for child in self.list(key):
+                self.path(child).unlink(missing_ok=True)
+            path.rmdir()
+        else:
+            path.unlink(missing_ok=True)
+
+    def list(self, prefix: str) -> Iterator[str]:
+        """All keys below a prefix."""
+        for path in sorted((self.root / prefix).rglob("*")):
+            if path.is_file() and not path.name.startswith("."):
+                yield path.relative_to(self.root).as_posix()
+
+
+def _write(file: BinaryIO, data: bytes | Path) -> tuple[int, str]:
+    digest = hashlib.sha256()
+    if isinstance(data, bytes):
+        file.write(data)
+        digest.update(data)
+        return len(data), digest.hexdigest()
+    size = 0
+    with data.open("rb") as source:
+        while chunk := source.read(CHUNK):
+            file.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+    return size, digest.hexdigest()
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the new name itself durable."""
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

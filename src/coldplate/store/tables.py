@@ -1,0 +1,176 @@
+"""The tables. Times are integers: microseconds of UTC since 1970; `_json` columns hold JSON text."""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+metadata = MetaData()
+
+instance = Table(
+    "instance",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("name", String, nullable=False),
+    Column("account", String, nullable=False, index=True),
+    Column("body_json", Text, nullable=False),
+)
+
+api_key = Table(
+    "api_key",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("digest", String, nullable=False, unique=True),
+    Column("user", String, nullable=False),
+    Column("account", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("expires", BigInteger),
+    Column("revoked", BigInteger),
+    Column("last_used", BigInteger),
+)
+
+secret = Table(
+    "secret",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("value", LargeBinary, nullable=False),
+)
+
+backend = Table(
+    "backend",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("position", Integer, nullable=False),
+    Column("body_json", Text, nullable=False),
+)
+
+calibration = Table(
+    "calibration",
+    metadata,
+    Column("backend", String, primary_key=True),
+    Column("at", BigInteger, primary_key=True),
+    Column("properties_json", Text, nullable=False),
+)
+
+session = Table(
+    "session",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("instance", String, ForeignKey("instance.id"), nullable=False),
+    Column("user", String, nullable=False),
+    Column("mode", String, nullable=False),
+    Column("backend", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("state", String, nullable=False),
+    Column("state_reason", String),
+    Column("accepting_jobs", Boolean, nullable=False),
+    Column("max_ttl_s", Integer, nullable=False),
+    Column("interactive_ttl_s", Integer, nullable=False),
+    Column("active_ttl_s", Integer, nullable=False),
+    Column("started", BigInteger),
+    Column("activated", BigInteger),
+    Column("closed", BigInteger),
+    Column("last_job_started", BigInteger),
+    Column("last_job_completed", BigInteger),
+    Column("usage_s", Float, nullable=False),
+    Column("history_json", Text, nullable=False),
+)
+Index("session_alive", session.c.backend, sqlite_where=session.c.state != "closed")
+
+job = Table(
+    "job",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),  # the order of acceptance
+    Column("id", String, nullable=False, unique=True),
+    Column("instance", String, ForeignKey("instance.id"), nullable=False),
+    Column("user", String, nullable=False),
+    Column("program", String, nullable=False),
+    Column("backend", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("state", String, nullable=False),
+    Column("reason", Text),
+    Column("reason_code", Integer),
+    Column("reason_solution", Text),
+    Column("session", String, ForeignKey("session.id"), index=True),
+    Column("private", Boolean, nullable=False),
+    Column("log_level", String, nullable=False),
+    Column("runtime", String),
+    Column("calibration", String),
+    Column("caller", Text),
+    Column("cost_s", Integer, nullable=False),
+    Column("estimated_s", Float),
+    Column("params_size", BigInteger, nullable=False),
+    Column("params_sha256", String, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("lane", Integer),
+    Column("lease_until", BigInteger),
+    Column("cancel_requested", Boolean, nullable=False),
+    Column("started", BigInteger),
+    Column("ended", BigInteger),
+    Column("usage_s", Float),
+    Column("result_size", BigInteger),
+    Column("result_sha256", String),
+    Column("results_read", BigInteger),
+    Column("metrics_json", Text),
+)
+# At most one job runs in a lane of a backend, whatever any process believes.
+Index("one_run", job.c.backend, job.c.lane, unique=True, sqlite_where=job.c.state == "Running")
+Index("heads", job.c.backend, job.c.instance, job.c.number, sqlite_where=job.c.state == "Queued")
+Index("listed", job.c.instance, job.c.number)
+
+job_tag = Table(
+    "job_tag",
+    metadata,
+    Column("job", String, ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+    Column("position", Integer, primary_key=True),
+    Column("tag", String, nullable=False, index=True),
+)
+
+submission = Table(
+    "submission",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("fingerprint", String, nullable=False),
+    Column("id", String, nullable=False, index=True),  # of the job or session it made
+    Column("last_attempt", BigInteger, nullable=False),
+    Column("delivered", Boolean, nullable=False),
+)
+# A repeat of a POST whose answer never arrived finds the first one here.
+Index("one_submission", submission.c.fingerprint, unique=True, sqlite_where=text("delivered = 0"))
+
+terminal_event = Table(
+    "terminal_event",
+    metadata,
+    Column("job", String, primary_key=True),
+    Column("state", String, nullable=False),
+    Column("fence", Integer, nullable=False),
+    Column("at", BigInteger, nullable=False),
+)
+
+usage = Table(
+    "usage",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("instance", String, nullable=False),
+    Column("backend", String, nullable=False),
+    Column("at", BigInteger, nullable=False),
+    Column("seconds", Float, nullable=False),
+    Column("job", String),
+    Column("session", String),
+)
+Index("usage_window", usage.c.instance, usage.c.at)
