@@ -15,8 +15,8 @@ from itertools import count
 from pathlib import Path
 
 import pytest
-from coldplate.blobs import LocalBlobs
 
+from coldplate.blobs import LocalBlobs
 from coldplate.workers import local, supervise
 from coldplate.workers.local import LocalPool
 from coldplate.workers.pool import Limits, Receipt, Ticket

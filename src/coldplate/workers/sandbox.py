@@ -1,20 +1,16 @@
 """How a job's process is shut in: it dies with its parent, has limits, no network and no secrets.
 
-Most functions act on the calling process: they are for the zygote and its children. The office
-calls `environment` and `report` only.
+All but `environment` act on the calling process: they are for the zygote and its children.
 """
 
 from __future__ import annotations
 
 import contextlib
 import ctypes
-import json
 import math
 import os
 import resource
 import signal
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
@@ -91,7 +87,7 @@ def adopt_orphans() -> None:
 def isolate() -> dict[str, str]:
     """Leave the network and the way to new privileges behind, as far as the kernel allows.
 
-    Needs a process with one thread. It does not fail; it tells what holds: "none" is the best answer.
+    Needs a process with one thread. It does not fail; it tells what is left: "none" is the best answer.
     """
     return {
         "network": _attempt(_leave_network, otherwise="the machine's"),
@@ -190,18 +186,3 @@ def _limit(what: int, soft: int, hard: int | None = None) -> None:
     if ceiling != resource.RLIM_INFINITY:
         soft, wanted = min(soft, ceiling), min(wanted, ceiling)
     resource.setrlimit(what, (soft, wanted))
-
-
-# --- for `coldplate doctor` ---------------------------------------------------------------------
-
-
-def report() -> dict[str, str]:
-    """What `isolate` achieves on this machine, tried in a short process of its own."""
-    command = [sys.executable, "-P", "-m", "coldplate.workers.sandbox"]
-    tried = subprocess.run(command, capture_output=True, text=True, timeout=30, check=True)
-    answer: dict[str, str] = json.loads(tried.stdout)
-    return answer
-
-
-if __name__ == "__main__":
-    sys.stdout.write(json.dumps(isolate()))

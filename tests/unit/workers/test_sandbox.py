@@ -55,10 +55,6 @@ def test_limits_count_from_what_is_mapped_and_never_rise():
     assert (limits["FSIZE"], limits["NOFILE"], limits["CORE"]) == ([1000, 1000], [32, 32], [0, 0])
 
 
-def test_the_report_names_every_feature():
-    assert set(sandbox.report()) == {"network", "new privileges"}
-
-
 def test_what_the_kernel_refuses_is_told_and_not_raised(monkeypatch):
     def refuse(*_arguments):
         raise OSError(1, "Operation not permitted")
