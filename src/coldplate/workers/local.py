@@ -274,7 +274,7 @@ class LocalPool:
 
     def _bury(self, error: str | None) -> None:
         """The zygote is dead: tell its attempts, who prove that nothing of theirs is alive."""
-        if not self._closing:
+        if not self._closing and self.error is None:  # a broken one has told why
             log.error("%s", error or "The zygote was lost; a new one is started.")
         with self._changed:
             self._channel = None
