@@ -41,7 +41,7 @@ from coldplate.errors import (
     UsageLimitReached,
 )
 from coldplate.ids import could_be_id, new_id
-from coldplate.scheduler.endings import end_waiting
+from coldplate.scheduler.endings import end_waiting, settled
 from coldplate.scheduler.sessions import CANCELLED, CLOSED_EARLY, closed
 from coldplate.settings import Settings
 from coldplate.shelf import Shelf
@@ -124,7 +124,7 @@ class Service:
             program=s.program_id,
             backend=backend.name,
             created=now,
-            session=session and session.id,
+            session=None if session is None else session.id,
             tags=tuple(s.tags or ()),
             private=bool(s.private),
             log_level=submission.log_level(s),
@@ -306,9 +306,9 @@ class Service:
 
     def _close_if_done(self, who: Principal, id: str, *, reason: str) -> None:
         """Close without waiting for the scheduler, so that the session reads as closed from now on."""
-        if not self._store.jobs_of_session(SessionId(id), {JobState.QUEUED, JobState.RUNNING}):
+        if not self._store.jobs_of_session(SessionId(id), [JobState.QUEUED, JobState.RUNNING]):
             now = self._clock()
-            self._change(who, id, lambda session: closed(session, now, reason=reason))
+            self._change(who, id, lambda session: closed(settled(self._store, session), now, reason=reason))
 
     def _change(self, who: Principal, id: str, change: Callable[[Session], Session]) -> None:
         """Change a session, whoever else is changing it; a closed one stays as it is."""

@@ -11,7 +11,8 @@ from datetime import datetime
 
 from coldplate.blobs import LocalBlobs
 from coldplate.changes import Changes
-from coldplate.domain.job import Job
+from coldplate.domain.job import Job, JobId, JobState
+from coldplate.domain.query import FinalState
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
 from coldplate.scheduler import endings
@@ -126,14 +127,16 @@ class Loop:
             case Fail():
                 return self._fail(decision, now)
             case Activate():
-                return self._change(decision.session, lambda session: activated(session, now))
+                return self._change(decision.session, lambda session: activated(session, now), now=now)
             case Deactivate():
-                return self._change(decision.session, lambda session: deactivated(session, now))
+                return self._change(decision.session, lambda session: deactivated(session, now), now=now)
             case StopSession():
                 return self._stop_session(decision.session, now)
             case CloseSession():
                 reason = decision.reason
-                return self._change(decision.session, lambda session: closed(session, now, reason=reason))
+                return self._change(
+                    decision.session, lambda session: closed(session, now, reason=reason), now=now
+                )
 
     def _start(self, decision: Start, now: datetime) -> bool:
         lease_s = self._settings.lease_s
@@ -174,16 +177,17 @@ class Loop:
         def stopped(session: Session) -> Session:
             return replace(session, accepting_jobs=False, state_reason=EXPIRED)
 
-        changed = self._change(session, stopped)
+        changed = self._change(session, stopped, now=now)
         reason = "The session reached its maximum time while the job was queued."
         endings.end_waiting(self._store, self._shelf, session, reason=reason, now=now)
         return changed
 
-    def _change(self, id: SessionId, change: Callable[[Session], Session]) -> bool:
+    def _change(self, id: SessionId, change: Callable[[Session], Session], *, now: datetime) -> bool:
         session = self._store.session(id)
         if session is None or session.state is SessionState.CLOSED:
             return False
-        return self._store.update_session(change(session), expect=session.state)
+        changed = change(endings.settled(self._store, session))
+        return self._store.update_session(changed, expect=session.state, now=now)
 
     # --- attempts ---------------------------------------------------------------------------------
 
@@ -226,7 +230,7 @@ class Loop:
         """
         for pause_s in FINISH_PAUSES_S:
             try:
-                job = self._store.job(receipt.job)
+                job = self._store.job(JobId(receipt.job))
                 if job is not None:
                     self._finish(job, receipt)
                 return True
@@ -238,8 +242,20 @@ class Loop:
         return False
 
     def _finish(self, job: Job, receipt: Receipt) -> bool:
+        if job.cancel_requested:  # the user was told that it is cancelled, whatever came of it
+            receipt = Receipt(job.id, receipt.fence, "Cancelled")
         usage_s = charge_s(receipt, self._store.backend(job.backend))
-        ended = self._store.finish(job.id, receipt.fence, receipt, usage_s=usage_s, now=self._clock())
+        end = FinalState(
+            JobState(receipt.outcome),
+            reason=receipt.reason,
+            code=receipt.code,
+            solution=receipt.solution,
+            usage_s=usage_s,
+            result_size=receipt.result_size,
+            result_sha256=receipt.result_sha256,
+            metrics=receipt.metrics,
+        )
+        ended = self._store.finish(job.id, receipt.fence, end, now=self._clock())
         if ended and job.private:
             self._shelf.take_params(job)
         return ended

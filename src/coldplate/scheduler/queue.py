@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Collection
-from datetime import datetime
 
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
@@ -12,7 +11,7 @@ from coldplate.domain.snapshot import Share, Snapshot, Waiting
 from coldplate.scheduler.decisions import Start
 from coldplate.scheduler.fairshare import ratios
 
-Place = tuple[float, int, int, datetime]  # where a backend's next job stands among those of all backends
+Place = tuple[float, int, int, int]  # where a backend's next job stands among those of all backends
 
 
 class Queue:
@@ -40,7 +39,9 @@ class Queue:
         }
         self._waiting: dict[str, list[Waiting]] = defaultdict(list)  # by backend, oldest first
         startable = {None, *self._batches, *self._dedicated} - set(barred)
-        for job in sorted(snapshot.waiting, key=lambda job: job.created):
+        # The order of acceptance, which a clock that jumps can't change.
+        self._number = {job.id: number for number, job in enumerate(snapshot.waiting)}
+        for job in snapshot.waiting:
             if job.session in startable and self._free.get(job.backend):
                 self._waiting[job.backend].append(job)
         self._running: dict[str, list[SessionId | None]] = defaultdict(list)  # sessions of jobs, by backend
@@ -74,7 +75,7 @@ class Queue:
         return ratios(shares, self._in_flight)
 
     def _place(self, job: Waiting, fair: dict[InstanceId, float]) -> Place:
-        return (fair[job.instance], self._rank(job), len(self._running[job.backend]), job.created)
+        return (fair[job.instance], self._rank(job), len(self._running[job.backend]), self._number[job.id])
 
     def _rank(self, job: Waiting) -> int:
         """0 in the dedicated session that owns the backend, 1 in an active batch, 2 otherwise."""
