@@ -41,7 +41,7 @@ from coldplate.errors import (
     UsageLimitReached,
 )
 from coldplate.ids import could_be_id, new_id
-from coldplate.scheduler.endings import end_waiting, settled
+from coldplate.scheduler.endings import end_waiting, request_cancel, settled
 from coldplate.scheduler.sessions import CANCELLED, CLOSED_EARLY, closed
 from coldplate.settings import Settings
 from coldplate.shelf import Shelf
@@ -226,7 +226,7 @@ class Service:
             JobNotCancellable: It has ended by itself.
         """
         job = self.job(who, id)
-        state = self._store.request_cancel(job.id, self._clock())
+        state = request_cancel(self._store, job.id, now=self._clock())
         job = self.job(who, id)
         if state is JobState.RUNNING:
             self._stop(job.id, job.fence)

@@ -11,12 +11,10 @@ from datetime import datetime
 
 from coldplate.blobs import LocalBlobs
 from coldplate.changes import Changes
-from coldplate.domain.job import Job, JobId, JobState
-from coldplate.domain.query import FinalState
+from coldplate.domain.job import Job
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
 from coldplate.scheduler import endings
-from coldplate.scheduler.charges import charge_s
 from coldplate.scheduler.decisions import (
     Activate,
     CloseSession,
@@ -149,8 +147,7 @@ class Loop:
         if job is None:
             return False
         if job.cancel_requested:  # while nobody ran it
-            self._finish(job, Receipt(job.id, job.fence, "Cancelled"))
-            return True
+            return self._finish(Receipt(job.id, job.fence, "Cancelled"))
         log.warning("Job %s runs again: its worker was lost.", job.id)
         return self._launch(job)
 
@@ -164,14 +161,17 @@ class Loop:
         return True
 
     def _fail(self, decision: Fail, now: datetime) -> bool:
+        cause, reason = decision.cause, decision.reason
+        if decision.fence is not None:
+            receipt = Receipt(decision.job, decision.fence, "Failed", cause.code, reason, cause.solution)
+            return self._finish(receipt)
         job = self._store.job(decision.job)
         if job is None:
             return False
-        cause, reason = decision.cause, decision.reason
-        if decision.fence is None:
-            return endings.fail_queued(self._store, self._shelf, job, cause=cause, reason=reason, now=now)
-        receipt = Receipt(job.id, decision.fence, "Failed", cause.code, reason, cause.solution)
-        return self._finish(job, receipt)
+        return endings.fail_queued(self._store, self._shelf, job, cause=cause, reason=reason, now=now)
+
+    def _finish(self, receipt: Receipt) -> bool:
+        return endings.finish(self._store, self._shelf, receipt, now=self._clock())
 
     def _stop_session(self, session: SessionId, now: datetime) -> bool:
         def stopped(session: Session) -> Session:
@@ -230,9 +230,7 @@ class Loop:
         """
         for pause_s in FINISH_PAUSES_S:
             try:
-                job = self._store.job(JobId(receipt.job))
-                if job is not None:
-                    self._finish(job, receipt)
+                self._finish(receipt)
                 return True
             except Exception:
                 log.exception("The end of job %s could not be stored.", receipt.job)
@@ -240,22 +238,3 @@ class Loop:
                 break
             time.sleep(pause_s)
         return False
-
-    def _finish(self, job: Job, receipt: Receipt) -> bool:
-        if job.cancel_requested:  # the user was told that it is cancelled, whatever came of it
-            receipt = Receipt(job.id, receipt.fence, "Cancelled")
-        usage_s = charge_s(receipt, self._store.backend(job.backend))
-        end = FinalState(
-            JobState(receipt.outcome),
-            reason=receipt.reason,
-            code=receipt.code,
-            solution=receipt.solution,
-            usage_s=usage_s,
-            result_size=receipt.result_size,
-            result_sha256=receipt.result_sha256,
-            metrics=receipt.metrics,
-        )
-        ended = self._store.finish(job.id, receipt.fence, end, now=self._clock())
-        if ended and job.private:
-            self._shelf.take_params(job)
-        return ended
