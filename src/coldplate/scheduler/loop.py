@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from coldplate.blobs import LocalBlobs
 from coldplate.changes import Changes
@@ -27,11 +27,14 @@ from coldplate.scheduler.decisions import (
 )
 from coldplate.scheduler.policy import next_timer, plan
 from coldplate.scheduler.sessions import EXPIRED, activated, closed, deactivated
+from coldplate.scheduler.sweep import sweep
 from coldplate.settings import Settings
 from coldplate.shelf import Shelf
 from coldplate.store.store import Store
 from coldplate.workers.pool import Limits, Pool, Receipt, Ticket
 
+SWEEP_S = 24 * 3600.0  # between two sweeps
+FIRST_SWEEP_S = 60.0  # after the start, when there is better to do
 LOOK_S = 1.0  # between two looks when nothing was committed; clocks may jump, events may be missed
 FINISH_PAUSES_S = (0.1, 0.5, 2.0, 5.0, 0.0)  # after each attempt to store the end of a job
 
@@ -60,22 +63,25 @@ class Loop:
         self._shelf = Shelf(blobs)
         self._settings, self._changes, self._clock = settings, changes, clock
         self._ours: set[tuple[str, int]] = set()  # attempts we started and that aren't known to be dead
-        self._stopping = False
+        self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="coldplate-scheduler", daemon=True)
+        self._sweeper = threading.Thread(target=self._sweep, name="coldplate-sweeper", daemon=True)
 
     def start(self) -> None:
         """Begin."""
         self._thread.start()
+        self._sweeper.start()
 
     def stop(self) -> None:
         """Start no more jobs. Close the pool next, the store last: what the pool loses stays Running."""
-        self._stopping = True
+        self._stopping.set()
         self._changes.any.set()
-        if self._thread.is_alive():
-            self._thread.join()
+        for thread in (self._thread, self._sweeper):
+            if thread.is_alive():
+                thread.join()
 
     def _run(self) -> None:
-        while not self._stopping:
+        while not self._stopping.is_set():
             self._changes.any.clear()  # first: a change during the pass must cause another one
             pause_s = LOOK_S
             try:
@@ -84,6 +90,17 @@ class Loop:
                 log.exception("A pass of the scheduler failed; it is repeated.")
             if pause_s > 0:
                 self._changes.any.wait(pause_s)
+
+    def _sweep(self) -> None:
+        pause_s = FIRST_SWEEP_S
+        while not self._stopping.wait(pause_s):
+            pause_s = SWEEP_S
+            grace = timedelta(seconds=self._settings.private_grace_s)
+            try:
+                removed = sweep(self._store, self._blobs, now=self._clock(), grace=grace)
+                log.info("The sweep removed %d files.", len(removed))
+            except Exception:
+                log.exception("The sweep failed; it is repeated tomorrow.")
 
     def look(self) -> float:
         """One pass: plan, and carry it out. Gives the seconds to wait for a change before the next."""
@@ -234,7 +251,7 @@ class Loop:
                 return True
             except Exception:
                 log.exception("The end of job %s could not be stored.", receipt.job)
-            if self._stopping:
+            if self._stopping.is_set():
                 break
             time.sleep(pause_s)
         return False
