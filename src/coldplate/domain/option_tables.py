@@ -1,0 +1,276 @@
+"""The tables of every official option: its path, what it may be, its default, and whether it is honoured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class Standing(StrEnum):
+    """What this server does with an option."""
+
+    HONOURED = "honoured"
+    NOT_YET = "not yet"
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What values an option may have; null always means "not given"."""
+
+    name: str
+    accepts: Callable[[Any], bool]
+
+
+@dataclass(frozen=True)
+class Option:
+    """One official option.
+
+    Attributes:
+        path: Its place inside ``options``, with dots.
+        default: Its value when not given, at every resilience level that `levels` does not name.
+        levels: Defaults by resilience level.
+        idle: Values of an option that is not yet honoured which ask for nothing, and so are accepted.
+        note: What to know about it, for the documentation.
+    """
+
+    path: str
+    kind: Kind
+    default: Any = None
+    levels: tuple[tuple[int, Any], ...] = ()
+    standing: Standing = Standing.HONOURED
+    idle: tuple[Any, ...] = ()
+    note: str = ""
+
+    def default_at(self, level: int) -> Any:
+        """The default at a resilience level."""
+        return dict(self.levels).get(level, self.default)
+
+
+def is_int(value: Any) -> bool:
+    """Whether a JSON value is an integer; true and false are not."""
+    return type(value) is int
+
+
+def is_number(value: Any) -> bool:
+    """Whether a JSON value is a finite number."""
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def at_least(least: int, most: int = 2**53) -> Kind:
+    """Integers from `least` to `most`."""
+    return Kind(f"integer >= {least}", lambda value: is_int(value) and least <= value <= most)
+
+
+def number(name: str, accepts: Callable[[float], bool]) -> Kind:
+    """Finite numbers for which `accepts` holds."""
+    return Kind(name, lambda value: is_number(value) and accepts(value))
+
+
+def one_of(*words: str) -> Kind:
+    """One of some words."""
+    return Kind(" | ".join(words), lambda value: isinstance(value, str) and value in words)
+
+
+def auto_or(kind: Kind) -> Kind:
+    """`"auto"`, or a value of another kind."""
+    return Kind(f"auto | {kind.name}", lambda value: value == "auto" or kind.accepts(value))
+
+
+def list_of(kind: Kind) -> Kind:
+    """Lists of values of another kind."""
+    return Kind(
+        f"list of {kind.name}", lambda value: isinstance(value, list) and all(map(kind.accepts, value))
+    )
+
+
+def anything(name: str) -> Kind:
+    """Any value; for options that are only named in order to be refused."""
+    return Kind(name, lambda _value: True)
+
+
+def is_coupling_map(value: Any) -> bool:
+    """Whether a value is a list of pairs of qubits."""
+    return isinstance(value, list) and all(
+        isinstance(pair, list) and len(pair) == 2 and all(is_int(qubit) and qubit >= 0 for qubit in pair)
+        for pair in value
+    )
+
+
+BOOL = Kind("boolean", lambda value: isinstance(value, bool))
+COUNT = at_least(1)
+SEED = at_least(0, 2**64 - 1)
+NAMES = list_of(Kind("name", lambda value: isinstance(value, str)))
+OBJECT = Kind("object", lambda value: isinstance(value, dict))
+COUPLING = Kind("list of [qubit, qubit]", is_coupling_map)
+REP_DELAY = number("seconds, 0 to 1", lambda value: 0 <= value <= 1)
+PRECISION = number("number > 0", lambda value: value > 0)
+METHODS = ("statevector", "density_matrix", "stabilizer", "matrix_product_state")
+
+
+def later(path: str, kind: Kind, default: Any = None, *, idle: Sequence[Any] = (), note: str = "") -> Option:
+    """An official option that is not honoured yet."""
+    return Option(path, kind, default, standing=Standing.NOT_YET, idle=tuple(idle), note=note)
+
+
+WHILE_OFF = "checked; without effect while decoupling is off, as documented"
+
+DECOUPLING = (
+    later("dynamical_decoupling.enable", BOOL, False, idle=[False]),
+    Option("dynamical_decoupling.sequence_type", one_of("XX", "XpXm", "XY4"), "XX", note=WHILE_OFF),
+    Option(
+        "dynamical_decoupling.extra_slack_distribution",
+        one_of("middle", "edges"),
+        "middle",
+        note=WHILE_OFF,
+    ),
+    Option("dynamical_decoupling.scheduling_method", one_of("alap", "asap"), "alap", note=WHILE_OFF),
+    Option("dynamical_decoupling.skip_reset_qubits", BOOL, False, note=WHILE_OFF),
+)
+
+EXECUTION = (
+    Option("execution.init_qubits", BOOL, True),
+    Option("execution.rep_delay", REP_DELAY, note="seconds; the backend's default when not given"),
+)
+
+TIMING = (
+    later("execution.scheduler_timing", BOOL, False, idle=[False]),
+    later("execution.stretch_values", BOOL, False, idle=[False]),
+)
+
+SIMULATOR = (
+    Option(
+        "simulator.noise_model",
+        OBJECT,
+        note="an Aer noise model, as its dictionary; replaces the backend's own noise",
+    ),
+    Option("simulator.seed_simulator", SEED, note="the same job with the same seed gives the same bytes"),
+    Option("simulator.coupling_map", COUPLING, note="circuits are checked against it (1517)"),
+    Option("simulator.basis_gates", NAMES, note="circuits are checked against it (1517)"),
+)
+
+EXPERIMENTAL = (
+    Option("experimental.method", one_of(*METHODS), note="our own: the simulation method to use"),
+)
+
+
+def twirling(*, measure_levels: tuple[tuple[int, Any], ...] = ()) -> tuple[Option, ...]:
+    """The options of twirling, whose defaults differ between programs."""
+    return (
+        later("twirling.enable_gates", BOOL, False, idle=[False]),
+        Option(
+            "twirling.enable_measure",
+            BOOL,
+            False,
+            levels=measure_levels,
+            note="readout mitigation turns it on, whatever is given, and the metadata says so",
+        ),
+        Option(
+            "twirling.num_randomizations",
+            auto_or(COUNT),
+            "auto",
+            note="used while twirling is on; auto: ceil(shots / shots_per_randomization)",
+        ),
+        Option(
+            "twirling.shots_per_randomization",
+            auto_or(COUNT),
+            "auto",
+            note="used while twirling is on; auto: max(64, ceil(shots / 32))",
+        ),
+        Option(
+            "twirling.strategy",
+            one_of("active", "active-accum", "active-circuit", "all"),
+            "active-accum",
+            note="every strategy twirls the measured qubits, and twirling others can't be seen: "
+            "they differ only for gates",
+        ),
+    )
+
+
+SAMPLER = (
+    Option("default_shots", COUNT, 4096),
+    *DECOUPLING,
+    *EXECUTION,
+    *TIMING,
+    Option(
+        "execution.meas_type",
+        one_of("classified", "kerneled", "avg_kerneled"),
+        "classified",
+        note="measurement twirling needs classified",
+    ),
+    *twirling(),
+    *SIMULATOR,
+    *EXPERIMENTAL,
+)
+
+ZNE = (
+    later("resilience.zne_mitigation", BOOL, False, idle=[False]),
+    later("resilience.zne.amplifier", anything("name"), "gate_folding"),
+    later("resilience.zne.noise_factors", anything("list of number >= 1"), (1, 3, 5)),
+    later("resilience.zne.extrapolator", anything("name or names"), ("exponential", "linear")),
+    later("resilience.zne.extrapolated_noise_factors", anything("list of number >= 0"), "auto"),
+)
+
+PEC = (
+    later("resilience.pec_mitigation", BOOL, False, idle=[False]),
+    later("resilience.pec.max_overhead", anything("number > 0"), 100),
+    later("resilience.pec.noise_gain", anything("auto | number >= 0"), "auto"),
+)
+
+LAYER_NOISE = (
+    later("resilience.layer_noise_learning.max_layers_to_learn", anything("integer >= 0"), 4),
+    later("resilience.layer_noise_learning.shots_per_randomization", anything("integer >= 1"), 128),
+    later("resilience.layer_noise_learning.num_randomizations", anything("integer >= 1"), 32),
+    later(
+        "resilience.layer_noise_learning.layer_pair_depths",
+        anything("list of integer >= 0"),
+        (0, 1, 2, 4, 16, 32),
+    ),
+    later("resilience.layer_noise_model", anything("list of layer errors")),
+)
+
+ESTIMATOR = (
+    Option("default_shots", COUNT, note="overrides default_precision"),
+    Option("default_precision", PRECISION, 0.015625, note="shots = ceil(1 / precision^2)"),
+    Option("seed_estimator", SEED, note="the same job with the same seed gives the same bytes"),
+    *DECOUPLING,
+    *EXECUTION,
+    *TIMING,
+    Option(
+        "resilience.measure_mitigation",
+        BOOL,
+        False,
+        levels=((1, True), (2, True)),
+        note="TREX by the direct ratio; forces measurement twirling",
+    ),
+    Option("resilience.measure_noise_learning.num_randomizations", COUNT, 32),
+    Option(
+        "resilience.measure_noise_learning.shots_per_randomization",
+        auto_or(COUNT),
+        "auto",
+        note="auto: as many calibration shots as the pub with most shots has",
+    ),
+    *ZNE,
+    *PEC,
+    *LAYER_NOISE,
+    *twirling(measure_levels=((1, True), (2, True))),
+    *SIMULATOR,
+    *EXPERIMENTAL,
+)
+
+EXECUTOR = (
+    Option("init_qubits", BOOL, True),
+    Option("rep_delay", REP_DELAY, note="seconds; the backend's default when not given"),
+    later("scheduler_timing", BOOL, False, idle=[False]),
+    later("stretch_values", BOOL, False, idle=[False]),
+    *EXPERIMENTAL,
+)
+
+TABLES: dict[str, tuple[Option, ...]] = {
+    "sampler": SAMPLER,
+    "estimator": ESTIMATOR,
+    "executor": EXECUTOR,
+}
+LATER = ("noise-learner", "calibrate")  # official programs that this release does not run

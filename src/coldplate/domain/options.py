@@ -1,0 +1,233 @@
+"""Options of a job: checked against the tables, and settled to values with defaults.
+
+The office checks before it stores a job; the lab takes its defaults from here; docs/coverage.md is
+written from the same tables. An option is honoured or refused, never ignored.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from coldplate.domain.option_tables import LATER, TABLES, Option, Standing
+from coldplate.errors import BadRequest, IncompatibleOptions, NotYet, UnknownProgram
+
+PAYLOAD = {"sampler": "pubs", "estimator": "pubs", "executor": "quantum_program"}
+SETTINGS = {
+    "sampler": ("options", "version", "support_qiskit"),
+    "estimator": ("options", "version", "support_qiskit", "resilience_level"),
+    "executor": ("options", "schema_version"),
+}
+SCHEMA_VERSIONS = ("v0.1", "v0.2", "v1.0", "v1.1", "v2.0")
+DEFAULT_LEVEL, HIGHEST_LEVEL = 1, 2
+MAX_SHOWN = 60  # characters of a wrong value that an error shows
+LEARNING = (
+    "resilience.measure_noise_learning.num_randomizations",
+    "resilience.measure_noise_learning.shots_per_randomization",
+)
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """One row of docs/coverage.md."""
+
+    program: str
+    option: str
+    kind: str
+    default: str
+    standing: str
+    note: str
+
+
+def check_params(program: str, params: bytes) -> None:
+    """Refuse params whose options can't be honoured; circuits and pubs stay unopened.
+
+    Args:
+        program: The program's id.
+        params: The job's inputs as they were sent.
+
+    Raises:
+        BadRequest: Not JSON, an unknown field or option, a wrong type, or a value out of bounds.
+        NotYet: An official option that this release does not honour; named by its full path.
+        IncompatibleOptions: Two options that don't go together.
+        UnknownProgram: There is no such program.
+    """
+    if program not in TABLES:
+        raise UnknownProgram(f"Program {program!r:.{MAX_SHOWN}} does not exist.")
+    fields = read_object(params)
+    allowed = {PAYLOAD[program], *SETTINGS[program]}
+    for name in fields:
+        if name not in allowed:
+            raise BadRequest(f"params.{name:.{MAX_SHOWN}} is unknown{suggestion(name, allowed)}.")
+    check_payload(program, fields)
+    settle(program, {name: read_field(name, fields[name]) for name in SETTINGS[program] if name in fields})
+
+
+def read_object(params: bytes) -> dict[str, msgspec.Raw]:
+    """The fields of the params, each still as it was sent."""
+    try:
+        return msgspec.json.decode(params, type=dict[str, msgspec.Raw])
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise BadRequest(f"params can't be read: {error}") from None
+
+
+def read_field(name: str, raw: msgspec.Raw) -> Any:
+    """One field as plain values."""
+    try:
+        return msgspec.json.decode(raw)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise BadRequest(f"params.{name} can't be read: {error}") from None
+
+
+def check_payload(program: str, fields: Mapping[str, msgspec.Raw]) -> None:
+    """Refuse params without anything to run, by the first byte of what there should be."""
+    name = PAYLOAD[program]
+    start = bytes(memoryview(fields[name])[:64]).lstrip()[:1] if name in fields else b""
+    opening, word = (b"{", "an object") if program == "executor" else (b"[", "a list")
+    if start != opening:
+        raise BadRequest(f"params.{name} is missing, or not {word}.")
+
+
+def settle(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The value of every option of a program, by path, with defaults for those not given.
+
+    Null means "not given", as clients send it.
+
+    Args:
+        program: The program's id.
+        params: The params as plain values; what is to be run is not looked at.
+
+    Returns:
+        Values by path inside ``options`` (``twirling.enable_measure``), with ``support_qiskit`` and
+        ``resilience_level`` beside them.
+
+    Raises:
+        BadRequest, NotYet, IncompatibleOptions: See `check_params`.
+    """
+    settled = settle_envelope(program, params)
+    options = params.get("options")
+    table = {option.path: option for option in TABLES[program]}
+    given = dict(walk({} if options is None else options, table=table, path="options"))
+    level = settled.get("resilience_level", 0)
+    for path, option in table.items():
+        settled[path] = given.get(path, option.default_at(level))
+    check_together(program, given=given, settled=settled)
+    return settled
+
+
+def settle_envelope(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
+    """The values of the settings that lie beside the options."""
+    if program == "executor":
+        version = params.get("schema_version")
+        if version not in SCHEMA_VERSIONS:
+            raise BadRequest(f"params.schema_version is {shown(version)}, not {' | '.join(SCHEMA_VERSIONS)}.")
+        return {}
+    version = params.get("version", 2)
+    if type(version) is not int or version != 2:
+        raise BadRequest(f"params.version is {shown(version)}; this server speaks version 2.")
+    support_qiskit = params.get("support_qiskit")
+    if support_qiskit is not None and not isinstance(support_qiskit, bool):
+        raise BadRequest(f"params.support_qiskit is {shown(support_qiskit)}, not a boolean.")
+    settled: dict[str, Any] = {"support_qiskit": bool(support_qiskit)}
+    if program == "estimator":
+        settled["resilience_level"] = settle_level(params.get("resilience_level"))
+    return settled
+
+
+def settle_level(level: Any) -> int:
+    """The resilience level, 1 when none is given."""
+    if level is None:
+        return DEFAULT_LEVEL
+    if type(level) is not int or not 0 <= level <= HIGHEST_LEVEL:
+        raise BadRequest(f"resilience_level is {shown(level)}, not an integer from 0 to {HIGHEST_LEVEL}.")
+    if level == HIGHEST_LEVEL:
+        raise NotYet("resilience_level=2")
+    return int(level)
+
+
+def walk(options: Any, *, table: Mapping[str, Option], path: str) -> Iterator[tuple[str, Any]]:
+    """Every option that was given, as (path inside options, value), each checked."""
+    if not isinstance(options, dict):
+        raise BadRequest(f"{path} is {shown(options)}, not an object.")
+    for name, value in options.items():
+        here = f"{path}.{name}"
+        inside = here.removeprefix("options.")
+        section = f"{inside}."
+        if inside in table:
+            if value is not None:
+                check_value(table[inside], value)
+                yield inside, value
+        elif any(known.startswith(section) for known in table):
+            yield from walk({} if value is None else value, table=table, path=here)
+        else:
+            raise BadRequest(f"Option {here:.200} is unknown{suggestion(inside, table)}.")
+
+
+def check_value(option: Option, value: Any) -> None:
+    """Refuse a value of the wrong type or out of bounds, and an option that is not honoured yet."""
+    if not option.kind.accepts(value):
+        raise BadRequest(f"options.{option.path} is {shown(value)}, not {option.kind.name}.")
+    if option.standing is Standing.NOT_YET and value not in option.idle:
+        raise NotYet(f"options.{option.path}")
+
+
+def check_together(program: str, *, given: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
+    """Refuse options that are right alone, but not together."""
+    if program == "sampler":
+        meas_type = settled["execution.meas_type"]
+        if settled["twirling.enable_measure"] and meas_type != "classified":
+            raise IncompatibleOptions(
+                "options.twirling.enable_measure needs bits to flip back, and "
+                f"options.execution.meas_type is {meas_type}."
+            )
+    if program == "estimator" and not settled["resilience.measure_mitigation"]:
+        for path in LEARNING:
+            if path in given:
+                raise IncompatibleOptions(
+                    f"options.{path} is given, but options.resilience.measure_mitigation is off.",
+                    solution="Turn measure_mitigation on, or leave measure_noise_learning out.",
+                )
+
+
+def suggestion(name: str, known: Mapping[str, Any] | set[str]) -> str:
+    """A hint at the name that was probably meant.
+
+    >>> suggestion("twirling.enable_mesure", {"twirling.enable_measure"})
+    '; did you mean twirling.enable_measure?'
+    """
+    close = difflib.get_close_matches(name[:MAX_SHOWN], sorted(known), n=1, cutoff=0.8)
+    return f"; did you mean {close[0]}?" if close else ""
+
+
+def shown(value: Any) -> str:
+    """A wrong value as an error shows it: short, whatever was sent."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list):
+        return f"a list of {len(value)}"
+    return f"{value!r:.{MAX_SHOWN}}"
+
+
+def coverage() -> list[Coverage]:
+    """Every option of every program, for docs/coverage.md."""
+    rows = [
+        Coverage(
+            program, option.path, option.kind.name, show_default(option), str(option.standing), option.note
+        )
+        for program, table in TABLES.items()
+        for option in table
+    ]
+    level = Coverage("estimator", "resilience_level", "0 | 1 | 2", "1", "honoured", "2 is not yet supported")
+    rows += [Coverage(program, "(every option)", "", "", str(Standing.NOT_YET), "") for program in LATER]
+    return [level, *rows]
+
+
+def show_default(option: Option) -> str:
+    """A default as the documentation shows it."""
+    default = msgspec.json.encode(option.default).decode()
+    by_level = [f"level {level}: {msgspec.json.encode(value).decode()}" for level, value in option.levels]
+    return ", ".join([default, *by_level])
