@@ -1,0 +1,76 @@
+"""What an engine may be asked for: frozen, checked elsewhere, with every default filled in."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from coldplate.circuits.program import MeasLevel
+from coldplate.mitigation.trex import TrexOptions
+
+
+@dataclass(frozen=True)
+class Twirling:
+    """Whether measurements are twirled, and over how many randomizations; None is "auto"."""
+
+    measure: bool = False
+    num_randomizations: int | None = None
+    shots_per_randomization: int | None = None
+
+    @property
+    def product(self) -> int | None:
+        """Shots over all randomizations, when twirling is on and both numbers are given."""
+        if not self.measure or self.num_randomizations is None or self.shots_per_randomization is None:
+            return None
+        return self.num_randomizations * self.shots_per_randomization
+
+
+@dataclass(frozen=True)
+class Execution:
+    """How circuits are run and read.
+
+    Attributes:
+        rep_delay_s: Pause between shots, seconds; None: the backend's default.
+        noise: A noise model that replaces the backend's own.
+        method: Simulation method to force.
+        basis_gates: Names of the only gates that circuits may have; None: all the backend has.
+        coupling: The only pairs of qubits that two-qubit gates may act on; None: all the backend has.
+    """
+
+    meas_level: MeasLevel = "classified"
+    init_qubits: bool = True
+    rep_delay_s: float | None = None
+    noise: Any | None = None
+    method: str | None = None
+    basis_gates: frozenset[str] | None = None
+    coupling: frozenset[tuple[int, int]] | None = None
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """Options of a sampler job."""
+
+    default_shots: int = 4096
+    twirling: Twirling = Twirling()
+    execution: Execution = Execution()
+    seed: int | None = None
+
+
+@dataclass(frozen=True)
+class EstimatorOptions:
+    """Options of an estimator job.
+
+    Attributes:
+        default_shots: Shots of a pub without precision; overrides `default_precision`.
+        trex: Readout mitigation; None: off. While it is on, measurements are twirled.
+        metadata: The options that the result's metadata repeat.
+    """
+
+    default_shots: int | None = None
+    default_precision: float = 0.015625
+    twirling: Twirling = Twirling(measure=True)
+    trex: TrexOptions | None = TrexOptions()
+    execution: Execution = Execution()
+    seed: int | None = None
+    metadata: Mapping[str, Any] = field(default_factory=dict)

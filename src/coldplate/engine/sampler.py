@@ -1,0 +1,158 @@
+"""Sampler: pubs -> one item each -> bits or IQ points of every classical register."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from math import prod
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from qiskit.circuit import QuantumCircuit
+from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
+from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit.transpiler import Target
+
+from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pack_bits
+from coldplate.circuits.rotation import Rotation, columns, fresh_names, split
+from coldplate.engine import program
+from coldplate.engine.budget import Budget, sampler_budget
+from coldplate.engine.options import SamplerOptions
+from coldplate.engine.spans import DoubleSliceSpan, ExecutionSpans, TwirledSliceSpanV2
+from coldplate.errors import BadInput, IncompatibleOptions
+from coldplate.mitigation.trex import flip_table
+
+FLIPS = "measurement_flips."
+# names that a DataBin keeps for itself
+RESERVED = frozenset({"shape", "size", "ndim", "keys", "values", "items", "_data", "_shape", "self"})
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A sampler job that is ready to run: an item and a budget per pub."""
+
+    program: Program
+    pubs: tuple[SamplerPub, ...]
+    budgets: tuple[Budget, ...]
+
+
+def prepare(
+    pubs: Sequence[SamplerPub],
+    options: SamplerOptions,
+    *,
+    target: Target,
+    rng: Generator,
+    clock_start: datetime,
+) -> Prepared:
+    """The program of a job: every parameter set and randomization of a pub is in one item.
+
+    Raises:
+        BadInput: A pub's parameter values don't fit its circuit.
+        IncompatibleOptions: A circuit can't be twirled, or the shots given for twirling are too few.
+    """
+    items, budgets = [], []
+    for index, pub in enumerate(pubs):
+        check(pub, index)
+        program.check_restrictions(pub.circuit, options.execution, index=index)
+        budget = sampler_budget(pub.shots, default_shots=options.default_shots, twirling=options.twirling)
+        values = pub.parameter_values.as_array(pub.circuit.parameters)
+        item = Item(pub.circuit, values, budget.shots_per_run)
+        if budget.num_randomizations is not None:
+            item = twirled(item, budget.num_randomizations, target=target, rng=rng)
+        items.append(item)
+        budgets.append(budget)
+    built = program.build(items, options.execution, clock_start=clock_start)
+    return Prepared(built, tuple(pubs), tuple(budgets))
+
+
+def check(pub: SamplerPub, index: int) -> None:
+    """Refuse a pub whose values don't fit, or whose result could not be told."""
+    given, needed = pub.parameter_values.num_parameters, pub.circuit.num_parameters
+    if given != needed:
+        raise BadInput(f"Pub {index} has values for {given} parameters, but a circuit with {needed}.")
+    for register in pub.circuit.cregs:
+        if register.name in RESERVED or register.name.isupper() and register.name.startswith("_"):
+            raise BadInput(f"Pub {index} has a classical register {register.name!r}, a reserved name.")
+
+
+def twirled(item: Item, num_randomizations: int, *, target: Target, rng: Generator) -> Item:
+    """An item whose final measurements are flipped at random, with a last axis over randomizations.
+
+    Measurements inside a circuit stay as they are: what follows them would have to know of the flip.
+    """
+    if "store" in item.circuit.count_ops():
+        raise IncompatibleOptions("A circuit with store instructions can't have its measurements twirled.")
+    rotation = Rotation.of(target)
+    body, measurements = split(item.circuit)
+    circuit = item.circuit.copy_empty_like()
+    circuit.data = body
+    qubits = list(dict.fromkeys(one.qubits[0] for one in measurements))
+    turns = fresh_names(item.circuit, "turn", len(qubits))
+    for qubit, turn in zip(qubits, turns, strict=True):
+        rotation.append(circuit, qubit, turn=turn, phase=None)
+    for one in measurements:
+        circuit.append(one)
+    shape = (*item.shape, num_randomizations)
+    flips = flip_table(shape, len(qubits), rng)
+    angles = rotation.turns(np.zeros(len(qubits), dtype=bool), flips=flips)
+    given = np.broadcast_to(item.values[..., None, :], (*shape, item.values.shape[-1]))
+    names = [parameter.name for parameter in (*item.circuit.parameters, *turns)]
+    order = columns(circuit, {name: place for place, name in enumerate(names)})
+    values = np.concatenate([given, angles], axis=-1)[..., order]
+    place = {one.clbits[0]: qubits.index(one.qubits[0]) for one in measurements}
+    side: dict[str, NDArray[Any]] = {}
+    for register in circuit.cregs:
+        table = np.zeros((*shape, 1, len(register)), dtype=bool)
+        for bit, clbit in enumerate(register):
+            if clbit in place:
+                table[..., 0, bit] = flips[..., place[clbit]]
+        side[FLIPS + register.name] = table
+    return Item(circuit, np.ascontiguousarray(values), item.shots, side=side)
+
+
+def combine(prepared: Prepared, outcomes: Outcomes) -> PrimitiveResult[SamplerPubResult]:
+    """What every register showed, per pub, and when it was taken."""
+    results, spans = [], []
+    triples = zip(prepared.program.items, prepared.budgets, outcomes.items, strict=True)
+    for index, (item, budget, outcome) in enumerate(triples):
+        pub = prepared.pubs[index]
+        data = DataBin(**registers(pub.circuit, item, budget, outcome), shape=pub.shape)
+        metadata: dict[str, Any] = {"circuit_metadata": pub.circuit.metadata or {}}
+        if budget.num_randomizations is not None:
+            metadata["num_randomizations"] = budget.num_randomizations
+        metadata["coldplate"] = dict(outcome.metadata)
+        results.append(SamplerPubResult(data, metadata=metadata))
+        spans.append(span(index, item, budget, outcome))
+    return PrimitiveResult(
+        results, metadata={"execution": {"execution_spans": ExecutionSpans(tuple(spans))}, "version": 2}
+    )
+
+
+def registers(
+    circuit: QuantumCircuit, item: Item, budget: Budget, outcome: ItemOutcome
+) -> dict[str, BitArray | NDArray[np.complex128]]:
+    """The data of each register: bits when there are bits, else IQ points."""
+    if outcome.iq:
+        return {register.name: outcome.iq[register.name] for register in circuit.cregs}
+    found: dict[str, BitArray | NDArray[np.complex128]] = {}
+    for register in circuit.cregs:
+        bits = outcome.bits[register.name]
+        if budget.num_randomizations is not None:
+            bits = bits ^ pack_bits(item.side[FLIPS + register.name])
+            # a pub has the shots it asked for, though its randomizations may make a few more
+            bits = bits.reshape(*item.shape[:-1], budget.total, -1)[..., : budget.shots, :]
+        found[register.name] = BitArray(bits, len(register))
+    return found
+
+
+def span(
+    index: int, item: Item, budget: Budget, outcome: ItemOutcome
+) -> DoubleSliceSpan | TwirledSliceSpanV2:
+    """When a pub's shots were taken."""
+    shape, elements, shots = (*item.shape, item.shots), slice(0, prod(item.shape)), slice(0, item.shots)
+    if budget.num_randomizations is None:
+        return DoubleSliceSpan(*outcome.span, {index: (shape, elements, shots)})
+    return TwirledSliceSpanV2(*outcome.span, {index: (shape, False, elements, shots, budget.shots)})

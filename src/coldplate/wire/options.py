@@ -1,0 +1,93 @@
+"""Clients' options -> what the engines are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from coldplate.domain.options import settle
+from coldplate.engine.options import EstimatorOptions, Execution, SamplerOptions, Twirling
+from coldplate.mitigation.trex import TrexOptions
+
+
+def sampler_options(params: Mapping[str, Any]) -> SamplerOptions:
+    """The options of a sampler job, defaults filled in.
+
+    Args:
+        params: The job's params; only what lies beside the pubs is looked at.
+
+    Raises:
+        BadRequest, NotYet, IncompatibleOptions: See `domain.options.check_params`.
+    """
+    settled = settle("sampler", params)
+    return SamplerOptions(
+        default_shots=settled["default_shots"],
+        twirling=twirling(settled, measure=settled["twirling.enable_measure"]),
+        execution=execution(settled),
+        seed=settled["simulator.seed_simulator"],
+    )
+
+
+def estimator_options(params: Mapping[str, Any]) -> EstimatorOptions:
+    """The options of an estimator job, defaults filled in; for errors see `sampler_options`."""
+    settled = settle("estimator", params)
+    mitigated = settled["resilience.measure_mitigation"]
+    learning = "resilience.measure_noise_learning"
+    trex = TrexOptions(
+        num_randomizations=settled[f"{learning}.num_randomizations"],
+        shots_per_randomization=number(settled[f"{learning}.shots_per_randomization"]),
+    )
+    # readout mitigation divides by the damping of twirled readout, so it turns twirling on
+    measure = settled["twirling.enable_measure"] or mitigated
+    seed = settled["seed_estimator"]
+    return EstimatorOptions(
+        default_shots=settled["default_shots"],
+        default_precision=settled["default_precision"],
+        twirling=twirling(settled, measure=measure),
+        trex=trex if mitigated else None,
+        execution=execution(settled),
+        seed=settled["simulator.seed_simulator"] if seed is None else seed,
+        metadata=estimator_metadata(settled, measure=measure),
+    )
+
+
+def execution(settled: Mapping[str, Any]) -> Execution:
+    """How circuits are run."""
+    gates, coupling = settled["simulator.basis_gates"], settled["simulator.coupling_map"]
+    noise = settled["simulator.noise_model"]
+    return Execution(
+        meas_level=settled.get("execution.meas_type", "classified"),
+        init_qubits=settled["execution.init_qubits"],
+        rep_delay_s=settled["execution.rep_delay"],
+        noise=noise,
+        method=settled["experimental.method"],
+        basis_gates=None if gates is None else frozenset(gates),
+        coupling=None if coupling is None else frozenset((first, second) for first, second in coupling),
+    )
+
+
+def twirling(settled: Mapping[str, Any], *, measure: bool) -> Twirling:
+    """How measurements are twirled."""
+    return Twirling(
+        measure=measure,
+        num_randomizations=number(settled["twirling.num_randomizations"]),
+        shots_per_randomization=number(settled["twirling.shots_per_randomization"]),
+    )
+
+
+def number(value: int | str) -> int | None:
+    """A number; None for "auto"."""
+    return None if isinstance(value, str) else value
+
+
+def estimator_metadata(settled: Mapping[str, Any], *, measure: bool) -> dict[str, Any]:
+    """The options that an estimator result's metadata repeat, as the service writes them."""
+    decoupling = ("enable", "sequence_type", "extra_slack_distribution", "scheduling_method")
+    twirls = ("enable_gates", "num_randomizations", "shots_per_randomization", "strategy")
+    mitigation = ("measure_mitigation", "zne_mitigation", "pec_mitigation")
+    return {
+        "dynamical_decoupling": {name: settled[f"dynamical_decoupling.{name}"] for name in decoupling},
+        "twirling": {name: settled[f"twirling.{name}"] for name in twirls}
+        | {"enable_measure": measure, "interleave_randomizations": True},
+        "resilience": {name: settled[f"resilience.{name}"] for name in mitigation},
+    }
