@@ -53,6 +53,7 @@ class Session:
     last_job_completed: datetime | None = None
     usage_s: float = 0.0  # active wall clock (dedicated) or device time of its jobs (batch)
     history: tuple[tuple[str, datetime], ...] = ()  # (state, since)
+    version: int = 0  # grows by one with each write; one that was made from an older version is refused
 
     @property
     def expires(self) -> datetime | None:

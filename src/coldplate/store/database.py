@@ -2,56 +2,99 @@
 
 from __future__ import annotations
 
+import logging
+import sqlite3
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NoReturn
 
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.pool import QueuePool
 
 from coldplate.errors import Unavailable
 
-BUSY_MS = 5000  # how long a write waits for another process that holds the file
+BUSY_S = 5.0  # how long a write waits for other writers, here or in another process
+NUM_READERS = 8
+
+# After these the disk may or may not have kept what was written last; asking again proves nothing.
+DOUBTFUL = {sqlite3.SQLITE_IOERR_WRITE, sqlite3.SQLITE_IOERR_FSYNC, sqlite3.SQLITE_IOERR_DIR_FSYNC}
+# Not the request's fault, and nothing was written: locked, full, read-only, broken.
+PASSING = {
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_READONLY,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_CORRUPT,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+    sqlite3.SQLITE_PROTOCOL,
+    sqlite3.SQLITE_NOTADB,
+}
+
+log = logging.getLogger(__name__)
 
 
 class Database:
     """SQLite in WAL mode: every commit is on disk before `writing` ends.
 
-    One writer connection under a lock: several would starve one another. `after_commit` collects what
-    `on_change` is told once the commit is durable, never before.
+    One writer connection under a lock: several would starve one another. Only one process writes.
     """
 
-    def __init__(self, url: str, *, on_change: Callable[[str], None] = lambda key: None):
-        self.url = url
-        self.on_change = on_change
+    def __init__(self, url: str):
         self._lock = threading.Lock()
+        self._doubtful = False
         self._writer = _engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
-        self._readers = _engine(url, pool_size=8, begin="BEGIN")
+        self._readers = _engine(url, pool_size=NUM_READERS, begin="BEGIN")
 
     @contextmanager
-    def writing(self, *changed: str) -> Iterator[Connection]:
-        """A transaction that commits at the end; then `on_change` is told of each key in `changed`.
+    def writing(self) -> Iterator[Connection]:
+        """A transaction that is durable at the end.
 
         Raises:
             Unavailable: The database can't take it now; nothing was changed.
+            DBAPIError: A bug, a broken constraint, or a disk that failed in the middle: it is then unknown
+                whether the change was kept, and no more writes are taken before a restart has found out.
         """
+        if not self._lock.acquire(timeout=BUSY_S):
+            raise Unavailable("The store is busy.")
         try:
-            with self._lock, self._writer.begin() as connection:
+            if self._doubtful:
+                raise Unavailable("The disk of the store has failed; writing goes on after a restart.")
+            with self._writer.begin() as connection:
                 yield connection
         except DBAPIError as error:
-            if error.connection_invalidated or _is_passing(error):
-                raise Unavailable("The store can't be written to at the moment.") from error
-            raise
-        for key in changed:
-            self.on_change(key)
+            self._explain(error)
+        finally:
+            self._lock.release()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A consistent view."""
-        with self._readers.begin() as connection:
-            yield connection
+        """A consistent view, which no writer can change or delay.
+
+        Raises:
+            Unavailable: The database can't be read now.
+        """
+        try:
+            with self._readers.begin() as connection:
+                yield connection
+        except DBAPIError as error:
+            self._explain(error)
+        except PoolTimeout as error:
+            raise Unavailable("The store is busy.") from error
+
+    def _explain(self, error: DBAPIError) -> NoReturn:
+        code = getattr(error.orig, "sqlite_errorcode", 0)
+        if code in DOUBTFUL:
+            log.critical("The disk of the store has failed (%s): no more writes.", error.orig)
+            self._doubtful = True
+            raise error
+        if code & 0xFF in PASSING:
+            raise Unavailable(f"The store is not available at the moment ({error.orig}).") from error
+        raise error
 
     def close(self) -> None:
         """Close all connections."""
@@ -60,25 +103,25 @@ class Database:
         self._readers.dispose()
 
 
-def _is_passing(error: DBAPIError) -> bool:
-    """Locked, full or broken disk: not the request's fault."""
-    words = ("locked", "busy", "full", "disk i/o", "readonly", "unable to open")
-    return any(word in str(error.orig).lower() for word in words)
-
-
 def _engine(url: str, *, pool_size: int, begin: str) -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
         pool_size=pool_size,
         max_overflow=0,
+        pool_timeout=BUSY_S,
         connect_args={"check_same_thread": False},
     )
 
     @event.listens_for(engine, "connect")
     def prepare(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver must not begin transactions by itself
-        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", f"busy_timeout={BUSY_MS}"):
+        for pragma in (
+            f"busy_timeout={int(1000 * BUSY_S)}",
+            "journal_mode=WAL",
+            "synchronous=FULL",
+            "foreign_keys=ON",
+        ):
             connection.execute(f"PRAGMA {pragma}")
 
     @event.listens_for(engine, "begin")

@@ -1,61 +1,64 @@
-"""What is remembered of sessions and batches, and the list of all workloads."""
+"""SQL of sessions and batches."""
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any
 
 import msgspec
-from sqlalchemy import insert, select, update
+from sqlalchemy import Connection, insert, select, update
 
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.session import Session, SessionId, SessionState
-from coldplate.store import tables
-from coldplate.store.database import Database
-from coldplate.store.jobs import remember_submission, repeated_submission
+from coldplate.store import submissions
 from coldplate.store.rows import session_from, session_row, to_micros
+from coldplate.store.tables import session as sessions
 
-SESSION = tables.session
+# Written when it was opened, and by its jobs and the history: never by a change of the session itself.
+KEPT = ("id", "instance", "user", "mode", "backend", "created", "last_job_started", "last_job_completed")
 
 
-class SessionStore(Database):
-    """Sessions and batches."""
+def add(connection: Connection, session: Session, *, fingerprint: str, now: datetime) -> Session:
+    """Remember a session, or give the one that the same undelivered POST has already made."""
+    id = submissions.repeated(connection, fingerprint, now)
+    known = None if id is None else find(connection, SessionId(id), None)
+    if known is not None:
+        return known
+    submissions.remember(connection, fingerprint, id=session.id, now=now)
+    connection.execute(insert(sessions).values(session_row(session)))
+    return session
 
-    def add_session(self, session: Session, *, fingerprint: str, now: datetime) -> Session:
-        """Remember a session, or give the one that the same undelivered request has already made."""
-        with self.writing(session.id) as connection:
-            repeated = repeated_submission(connection, fingerprint, now)
-            if repeated is not None:
-                found = connection.execute(select(SESSION).where(SESSION.c.id == repeated)).one_or_none()
-                if found is not None:
-                    return session_from(found)
-            remember_submission(connection, fingerprint, session.id, now)
-            connection.execute(insert(SESSION).values(session_row(session)))
-            return session
 
-    def session(self, id: SessionId, instance: InstanceId | None = None) -> Session | None:
-        """A session, if it is of this instance."""
-        where = [SESSION.c.id == id] + ([SESSION.c.instance == instance] if instance else [])
-        with self.reading() as connection:
-            row = connection.execute(select(SESSION).where(*where)).one_or_none()
-        return None if row is None else session_from(row)
+def find(connection: Connection, id: SessionId, instance: InstanceId | None) -> Session | None:
+    """A session, if it is of this instance."""
+    mine = [] if instance is None else [sessions.c.instance == instance]
+    row = connection.execute(select(sessions).where(sessions.c.id == id, *mine)).one_or_none()
+    return None if row is None else session_from(row)
 
-    def update_session(self, session: Session, *, expect: SessionState, now: datetime | None = None) -> bool:
-        """Write a session if its state is still the expected one; a new state goes into its history.
 
-        What jobs write into the session's book (last started and completed) is left alone.
-        """
-        values: dict[str, Any] = session_row(session)
-        for kept in ("id", "last_job_started", "last_job_completed", "history_json"):
-            del values[kept]
-        with self.writing(session.id) as connection:
-            where = [SESSION.c.id == session.id, SESSION.c.state == expect]
-            row = connection.execute(select(SESSION).where(*where)).one_or_none()
-            if row is None:
-                return False
-            if session.state != expect:
-                at = now or session.closed or session.activated or session.created
-                history = [*msgspec.json.decode(row.history_json), (session.state, to_micros(at))]
-                values["history_json"] = msgspec.json.encode(history).decode()
-            connection.execute(update(SESSION).where(*where).values(**values))
-            return True
+def alive(connection: Connection) -> list[Session]:
+    """Sessions that are not closed, oldest first."""
+    query = select(sessions).where(sessions.c.state != SessionState.CLOSED).order_by(sessions.c.created)
+    return [session_from(row) for row in connection.execute(query)]
+
+
+def change(connection: Connection, session: Session, *, expect: SessionState, at: datetime) -> bool:
+    """Write a session if nobody has written it since it was read; a new state goes into its history.
+
+    Raises:
+        IntegrityError: Another dedicated session owns the backend.
+    """
+    unchanged = [
+        sessions.c.id == session.id,
+        sessions.c.state == expect,
+        sessions.c.version == session.version,
+    ]
+    history = connection.execute(select(sessions.c.history_json).where(*unchanged)).scalar_one_or_none()
+    if history is None:
+        return False
+    values = {name: value for name, value in session_row(session).items() if name not in KEPT}
+    values |= {"version": session.version + 1, "history_json": history}
+    if session.state != expect:
+        states = [*msgspec.json.decode(history), (session.state, to_micros(at))]
+        values["history_json"] = msgspec.json.encode(states).decode()
+    connection.execute(update(sessions).where(*unchanged).values(**values))
+    return True

@@ -1,35 +1,329 @@
-"""Store: one method per read or write; all SQL is in this package."""
+"""Store: what is remembered; one method per read or write, each a transaction of its own.
+
+The SQL is in the files beside this one, a file per noun. This one says what is atomic, and who hears of it.
+"""
 
 from __future__ import annotations
 
+import logging
+from collections.abc import Callable, Collection, Sequence
+from contextlib import suppress
+from datetime import datetime
 from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import inspect, text
+from sqlalchemy import Connection, inspect, text
+from sqlalchemy.exc import IntegrityError
 
-from coldplate.store.queue import QueueStore
+from coldplate.domain.backend import BackendRecord
+from coldplate.domain.instance import Instance, InstanceId
+from coldplate.domain.job import Job, JobId, JobState
+from coldplate.domain.key import KeyRecord
+from coldplate.domain.query import FinalState, JobFilter, Workload, WorkloadFilter
+from coldplate.domain.session import Session, SessionId, SessionState
+from coldplate.domain.snapshot import Snapshot
+from coldplate.errors import Unavailable
+from coldplate.store import backends, jobs, people, queue, sessions, submissions, workloads
+from coldplate.store.database import Database
 
 MIGRATIONS = Path(__file__).with_name("migrations")
 HEAD = "0001"  # the newest migration; a test keeps it true
 
+P = ParamSpec("P")
+T = TypeVar("T")
 
-class Store(QueueStore):
-    """What is remembered. Synchronous; safe to use from many threads; times are aware and UTC."""
+log = logging.getLogger(__name__)
+
+
+class Store:
+    """Synchronous; safe to use from many threads; times are aware, and come back in UTC.
+
+    Every write raises `Unavailable`, with nothing changed, while the database can't take it.
+
+    Args:
+        url: Where the database is, as SQLAlchemy writes it.
+        on_change: Told the id of a job or session after a change of its state is durable, never before.
+    """
+
+    def __init__(self, url: str, *, on_change: Callable[[str], None] = lambda key: None):
+        self._database = Database(url)
+        self._on_change = on_change
+        self._records = backends.Records()
+        self._delivered: set[str] = set()  # written with the next transaction, whatever it is
 
     def migrate(self) -> None:
         """Bring the tables up to date."""
-        if self._revision() == HEAD:
+        if self._read(_revision) == HEAD:
             return
         from alembic import command  # only here: its import would slow down every start
         from alembic.config import Config
 
         config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS))
-        with self._lock, self._writer.begin() as connection:
+        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
+        with self._database.writing() as connection:
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
 
-    def _revision(self) -> str | None:
-        with self.reading() as connection:
-            if not inspect(connection).has_table("alembic_version"):
-                return None
-            return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+    def close(self) -> None:
+        """Write what is still to be written, and close all connections."""
+        if self._delivered:
+            with suppress(Unavailable):
+                self._write(_nothing)
+        self._database.close()
+
+    # --- people ---------------------------------------------------------------------------------
+
+    def add_instance(self, instance: Instance) -> None:
+        """Remember an instance."""
+        self._write(people.add_instance, instance)
+
+    def instances(self, account: str | None = None) -> list[Instance]:
+        """The instances of an account, or all; by name."""
+        return self._read(people.instances, account)
+
+    def instance(self, id: InstanceId) -> Instance | None:
+        """An instance by its CRN."""
+        return self._read(people.find_instance, id)
+
+    def add_key(self, key: KeyRecord) -> None:
+        """Remember a key."""
+        self._write(people.add_key, key)
+
+    def key(self, id: str) -> KeyRecord | None:
+        """A key by its id."""
+        return self._read(people.find_key, id=id)
+
+    def key_by_hash(self, digest: str) -> KeyRecord | None:
+        """A key by its digest."""
+        return self._read(people.find_key, digest=digest)
+
+    def keys(self) -> list[KeyRecord]:
+        """All keys, oldest first."""
+        return self._read(people.keys)
+
+    def revoke_key(self, id: str, now: datetime) -> bool:
+        """Revoke a key; whether there was one to revoke."""
+        return self._write(people.revoke_key, id, now)
+
+    def note_use(self, key: str, now: datetime) -> None:
+        """Remember when a key was last used."""
+        self._write(people.note_use, key, now)
+
+    def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
+        """A secret of the service, made at its first use."""
+        return self._write(people.find_or_make_secret, name, make)
+
+    # --- backends -------------------------------------------------------------------------------
+
+    def put_backends(self, records: Sequence[BackendRecord], now: datetime) -> None:
+        """Replace all backends, in this order; calibrations that are new are kept with their date."""
+        self._write(backends.put, records, now)
+
+    def backends(self) -> list[BackendRecord]:
+        """All backends, in the order of the catalog."""
+        return self._read(self._records.every)
+
+    def backend(self, name: str) -> BackendRecord | None:
+        """A backend by name."""
+        return self._read(self._records.find, name)
+
+    def properties_before(self, name: str, when: datetime | None) -> dict[str, Any] | None:
+        """The newest calibration strictly before a moment; before the first, the first."""
+        return self._read(backends.properties_before, name, when)
+
+    # --- jobs -----------------------------------------------------------------------------------
+
+    def add_job(self, job: Job, *, fingerprint: str, now: datetime) -> Job:
+        """Accept a job, or give the one that the same undelivered POST has already made."""
+        stored = self._write(jobs.add, job, fingerprint=fingerprint, now=now)
+        if stored.id == job.id:
+            self._tell(job.id)
+        return stored
+
+    def mark_delivered(self, id: str) -> None:
+        """The client has the answer of the POST that made this job or session: a repeat is a new wish.
+
+        It costs nothing, so that it can be said before the client can send the next one.
+        """
+        self._delivered.add(id)
+
+    def job(self, id: JobId, instance: InstanceId | None = None) -> Job | None:
+        """A job, if it is of this instance."""
+        return self._read(jobs.find, id, instance)
+
+    def jobs(self, f: JobFilter) -> tuple[list[Job], int]:
+        """A page of jobs, and the exact number of all that match."""
+        return self._read(jobs.page, f)
+
+    def jobs_of_session(self, id: SessionId, states: Collection[JobState]) -> list[Job]:
+        """Jobs of a session in these states, oldest first."""
+        return self._read(jobs.of_session, id, states)
+
+    def tags(self, instance: InstanceId, search: str) -> list[str]:
+        """Tags of the instance's jobs that contain a text, in alphabetical order."""
+        return self._read(jobs.tags, instance, search)
+
+    def all_job_ids(self) -> set[str]:
+        """Ids of all jobs: files of others belong to none."""
+        return self._read(jobs.ids)
+
+    def start(self, id: JobId, *, lane: int, now: datetime, lease_s: float) -> Job | None:
+        """Queued to running in a lane of its backend; None when it isn't queued, or the lane is taken."""
+        try:
+            job = self._write(jobs.start, id, lane=lane, now=now, lease_s=lease_s)
+        except IntegrityError:
+            return None
+        return self._told(job)
+
+    def restart(self, id: JobId, *, fence: int, now: datetime, lease_s: float) -> Job | None:
+        """Another attempt of a job whose worker was lost; outwardly it stays running, in its lane.
+
+        None when the fence is stale.
+        """
+        return self._told(self._write(jobs.restart, id, fence=fence, now=now, lease_s=lease_s))
+
+    def beat(self, id: JobId, fence: int, *, now: datetime, lease_s: float) -> bool | None:
+        """Renew a lease; whether a cancel was asked for, or None when the fence is stale."""
+        return self._write(jobs.beat, id, fence, now=now, lease_s=lease_s)
+
+    def finish(self, id: JobId, fence: int, end: FinalState, *, now: datetime) -> bool:
+        """End a running job, with its charge; False when the fence is stale, and then nothing is written."""
+        ended = self._write(jobs.finish, id, fence, end, now=now)
+        if ended:
+            self._tell(id)
+        return ended
+
+    def end_queued(
+        self,
+        id: JobId,
+        state: JobState,
+        *,
+        reason: str | None,
+        code: int | None,
+        solution: str | None,
+        now: datetime,
+    ) -> bool:
+        """End a job that has not started; False when it has."""
+        end = FinalState(state, reason=reason, code=code, solution=solution)
+        ended = self._write(jobs.end_queued, id, end, now=now)
+        if ended:
+            self._tell(id)
+        return ended
+
+    def request_cancel(self, id: JobId, now: datetime) -> JobState:
+        """Cancel: a queued job ends here, a running one is marked; gives the state afterwards.
+
+        Raises:
+            UnknownJob: It was deleted.
+        """
+        state, ended = self._write(_cancel, id, now)
+        if ended:
+            self._tell(id)
+        return state
+
+    def set_tags(self, id: JobId, tags: Sequence[str]) -> None:
+        """Replace all tags of a job."""
+        self._write(jobs.set_tags, id, tags)
+
+    def mark_results_read(self, id: JobId, now: datetime) -> None:
+        """Remember when a job's results were first read."""
+        self._write(jobs.mark_results_read, id, now)
+
+    def delete_job(self, id: JobId) -> None:
+        """Forget a job that has ended; what it was charged stays."""
+        if self._write(jobs.forget, id):
+            self._tell(id)
+
+    # --- sessions -------------------------------------------------------------------------------
+
+    def add_session(self, session: Session, *, fingerprint: str, now: datetime) -> Session:
+        """Remember a session, or give the one that the same undelivered POST has already made."""
+        stored = self._write(sessions.add, session, fingerprint=fingerprint, now=now)
+        if stored.id == session.id:
+            self._tell(session.id)
+        return stored
+
+    def session(self, id: SessionId, instance: InstanceId | None = None) -> Session | None:
+        """A session, if it is of this instance."""
+        return self._read(sessions.find, id, instance)
+
+    def update_session(self, session: Session, *, expect: SessionState, now: datetime | None = None) -> bool:
+        """Write a session that was read in state `expect`; a new state goes into its history.
+
+        False when it was written by somebody else meanwhile, or when it would be the second dedicated session
+        that owns its backend. What jobs write into a session (last started and completed) is left alone.
+        """
+        at = now or session.closed or session.activated or session.created
+        try:
+            changed = self._write(sessions.change, session, expect=expect, at=at)
+        except IntegrityError:
+            return False
+        if changed:
+            self._tell(session.id)
+        return changed
+
+    # --- the queue, usage and workloads ---------------------------------------------------------
+
+    def snapshot(self, now: datetime, *, alive: set[tuple[str, int]], free_slots: int) -> Snapshot:
+        """The queue at one instant; `alive` are the attempts (job, fence) that this server watches over."""
+        with self._database.reading() as connection:
+            records = self._records.every(connection)
+            return queue.snapshot(connection, records, now=now, alive=alive, free_slots=free_slots)
+
+    def used_s(self, instance: InstanceId, since: datetime) -> float:
+        """Quantum seconds that an instance was charged since a moment."""
+        return self._read(queue.used_s, instance, since)
+
+    def queue_lengths(self) -> dict[str, int]:
+        """Jobs that have not ended, by backend."""
+        return self._read(queue.lengths)
+
+    def workloads(self, f: WorkloadFilter) -> tuple[list[Workload], int]:
+        """A page of workloads, and the exact number of all that match."""
+        return self._read(workloads.page, f)
+
+    # --- how ------------------------------------------------------------------------------------
+
+    def _read(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        with self._database.reading() as connection:
+            return function(connection, *args, **kwargs)
+
+    def _write(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        with self._database.writing() as connection:
+            delivered = self._delivered.copy()
+            submissions.forget(connection, delivered)
+            result = function(connection, *args, **kwargs)
+        self._delivered.difference_update(delivered)
+        return result
+
+    def _told(self, job: Job | None) -> Job | None:
+        if job is not None:
+            self._tell(job.id)
+        return job
+
+    def _tell(self, key: str) -> None:
+        try:
+            self._on_change(key)
+        except Exception:  # the change is durable: who listens can't make it look as if it had failed
+            log.exception("Nobody could be told that %s has changed.", key)
+
+
+def _cancel(connection: Connection, id: JobId, now: datetime) -> tuple[JobState, bool]:
+    """The state afterwards, and whether this was the job's end."""
+    if jobs.end_queued(connection, id, FinalState(JobState.CANCELLED), now=now):
+        return JobState.CANCELLED, True
+    return jobs.mark_cancelled(connection, id), False
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
+
+
+def _nothing(connection: Connection) -> None:
+    """A transaction for what is due anyway."""

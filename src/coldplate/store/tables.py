@@ -15,7 +15,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
-    text,
+    and_,
 )
 
 metadata = MetaData()
@@ -55,6 +55,7 @@ backend = Table(
     metadata,
     Column("name", String, primary_key=True),
     Column("position", Integer, nullable=False),
+    Column("digest", String, nullable=False),  # SHA-256 of the body: who has read one need not read it again
     Column("body_json", Text, nullable=False),
 )
 
@@ -88,8 +89,16 @@ session = Table(
     Column("last_job_completed", BigInteger),
     Column("usage_s", Float, nullable=False),
     Column("history_json", Text, nullable=False),
+    Column("version", Integer, nullable=False),
 )
-Index("session_alive", session.c.backend, sqlite_where=session.c.state != "closed")
+Index("session_alive", session.c.created, sqlite_where=session.c.state != "closed")
+# At most one dedicated session owns a backend, whatever any process believes.
+Index(
+    "one_owner",
+    session.c.backend,
+    unique=True,
+    sqlite_where=and_(session.c.state == "active", session.c.mode == "dedicated"),
+)
 
 job = Table(
     "job",
@@ -141,17 +150,14 @@ job_tag = Table(
     Column("tag", String, nullable=False, index=True),
 )
 
+# POSTs whose answer has not been delivered yet: a repeat finds here what the first one made.
 submission = Table(
     "submission",
     metadata,
-    Column("number", Integer, primary_key=True, autoincrement=True),
-    Column("fingerprint", String, nullable=False),
-    Column("id", String, nullable=False, index=True),  # of the job or session it made
+    Column("fingerprint", String, primary_key=True),
+    Column("id", String, nullable=False, index=True),  # of the job or session
     Column("last_attempt", BigInteger, nullable=False),
-    Column("delivered", Boolean, nullable=False),
 )
-# A repeat of a POST whose answer never arrived finds the first one here.
-Index("one_submission", submission.c.fingerprint, unique=True, sqlite_where=text("delivered = 0"))
 
 terminal_event = Table(
     "terminal_event",

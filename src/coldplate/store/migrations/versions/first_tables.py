@@ -56,6 +56,7 @@ def people() -> None:
         "backend",
         sa.Column("name", sa.String(), nullable=False),
         sa.Column("position", sa.Integer(), nullable=False),
+        sa.Column("digest", sa.String(), nullable=False),
         sa.Column("body_json", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("name"),
     )
@@ -87,17 +88,12 @@ def sessions() -> None:
     """Sessions and submissions."""
     op.create_table(
         "submission",
-        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
         sa.Column("fingerprint", sa.String(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
         sa.Column("last_attempt", sa.BigInteger(), nullable=False),
-        sa.Column("delivered", sa.Boolean(), nullable=False),
-        sa.PrimaryKeyConstraint("number"),
+        sa.PrimaryKeyConstraint("fingerprint"),
     )
     op.create_index(op.f("ix_submission_id"), "submission", ["id"], unique=False)
-    op.create_index(
-        "one_submission", "submission", ["fingerprint"], unique=True, sqlite_where=sa.text("delivered = 0")
-    )
     op.create_table(
         "session",
         sa.Column("id", sa.String(), nullable=False),
@@ -119,6 +115,7 @@ def sessions() -> None:
         sa.Column("last_job_completed", sa.BigInteger(), nullable=True),
         sa.Column("usage_s", sa.Float(), nullable=False),
         sa.Column("history_json", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
         sa.ForeignKeyConstraint(
             ["instance"],
             ["instance.id"],
@@ -126,7 +123,14 @@ def sessions() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.create_index(
-        "session_alive", "session", ["backend"], unique=False, sqlite_where=sa.text("state != 'closed'")
+        "session_alive", "session", ["created"], unique=False, sqlite_where=sa.text("state != 'closed'")
+    )
+    op.create_index(
+        "one_owner",
+        "session",
+        ["backend"],
+        unique=True,
+        sqlite_where=sa.text("state = 'active' AND mode = 'dedicated'"),
     )
 
 

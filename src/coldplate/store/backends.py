@@ -1,0 +1,97 @@
+"""SQL of backends and of what was calibrated on them, and when."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+
+import msgspec
+from sqlalchemy import Connection, delete, select
+from sqlalchemy import insert as plain_insert
+from sqlalchemy.dialects.sqlite import insert
+
+from coldplate.domain.backend import BackendRecord
+from coldplate.store.rows import to_micros
+from coldplate.store.tables import backend, calibration
+
+
+class Records:
+    """Reads backends. They are large and change rarely, so what was read once is kept, by its digest.
+
+    The same value is given to everyone: its dictionaries are not to be changed.
+    """
+
+    def __init__(self) -> None:
+        self._known: dict[str, BackendRecord] = {}
+
+    def every(self, connection: Connection) -> list[BackendRecord]:
+        """All backends, in the order of the catalog."""
+        digests = connection.execute(select(backend.c.digest).order_by(backend.c.position)).scalars().all()
+        known = {digest: self._record(connection, digest) for digest in digests}
+        self._known = known  # what has left the catalog is let go
+        return [known[digest] for digest in digests]
+
+    def find(self, connection: Connection, name: str) -> BackendRecord | None:
+        """A backend by name."""
+        query = select(backend.c.digest).where(backend.c.name == name)
+        digest = connection.execute(query).scalar_one_or_none()
+        return None if digest is None else self._record(connection, digest)
+
+    def _record(self, connection: Connection, digest: str) -> BackendRecord:
+        known = self._known.get(digest)
+        if known is not None:
+            return known
+        body = connection.execute(select(backend.c.body_json).where(backend.c.digest == digest)).scalar_one()
+        record = msgspec.json.decode(body, type=BackendRecord)
+        self._known[digest] = record
+        return record
+
+
+def put(connection: Connection, records: Sequence[BackendRecord], now: datetime) -> None:
+    """Replace all backends, in this order; calibrations that are new are kept with their date."""
+    connection.execute(delete(backend))
+    rows = [_row(record, position) for position, record in enumerate(records)]
+    if rows:
+        connection.execute(plain_insert(backend), rows)
+    for record in records:
+        if record.properties is not None:
+            _keep_calibration(connection, record.name, record.properties, now)
+
+
+def _row(record: BackendRecord, position: int) -> dict[str, Any]:
+    body = msgspec.json.encode(record)
+    values = {"name": record.name, "position": position, "digest": sha256(body).hexdigest()}
+    return values | {"body_json": body.decode()}
+
+
+def _keep_calibration(connection: Connection, name: str, properties: dict[str, Any], now: datetime) -> None:
+    body = msgspec.json.encode(properties).decode()
+    row = insert(calibration).values(
+        backend=name, at=to_micros(_calibrated(properties, now)), properties_json=body
+    )
+    connection.execute(
+        row.on_conflict_do_update(index_elements=["backend", "at"], set_={"properties_json": body})
+    )
+
+
+def _calibrated(properties: dict[str, Any], now: datetime) -> datetime:
+    """When properties were last updated, as they say; when they don't, now."""
+    text = properties.get("last_update_date")
+    if text is None:
+        return now
+    moment = datetime.fromisoformat(text)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def properties_before(connection: Connection, name: str, when: datetime | None) -> dict[str, Any] | None:
+    """The newest calibration strictly before a moment; before the first, the first."""
+    mine = select(calibration.c.properties_json).where(calibration.c.backend == name)
+    newest = mine.order_by(calibration.c.at.desc()).limit(1)
+    if when is not None:
+        newest = newest.where(calibration.c.at < to_micros(when))
+    found = connection.execute(newest).scalar_one_or_none()
+    if found is None:
+        found = connection.execute(mine.order_by(calibration.c.at).limit(1)).scalar_one_or_none()
+    return None if found is None else msgspec.json.decode(found)

@@ -1,0 +1,45 @@
+"""The duplicate rule: a POST that a client repeats because it never had the answer makes nothing new.
+
+The row is written in the transaction that makes the job or session, and removed once the answer was
+delivered: the same body then means another one. A crash in between can merge one deliberate repeat.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from sqlalchemy import Connection, delete, select, update
+from sqlalchemy.dialects.sqlite import insert
+
+from coldplate.store.rows import to_micros
+from coldplate.store.tables import submission
+
+REPEAT_WINDOW = timedelta(seconds=120)  # since the last attempt; official clients give up after 15 s
+
+
+def repeated(connection: Connection, fingerprint: str, now: datetime) -> str | None:
+    """What an undelivered POST with this fingerprint has made; the window then begins anew."""
+    recent = submission.c.last_attempt >= to_micros(now - REPEAT_WINDOW)
+    same = (
+        update(submission)
+        .where(submission.c.fingerprint == fingerprint, recent)
+        .values(last_attempt=to_micros(now))
+    )
+    if connection.execute(same).rowcount == 0:
+        return None
+    query = select(submission.c.id).where(submission.c.fingerprint == fingerprint)
+    return str(connection.execute(query).scalar_one())
+
+
+def remember(connection: Connection, fingerprint: str, *, id: str, now: datetime) -> None:
+    """Write down what a POST has made, in place of what an older one with the same body made."""
+    values = {"id": id, "last_attempt": to_micros(now)}
+    row = insert(submission).values(fingerprint=fingerprint, **values)
+    connection.execute(row.on_conflict_do_update(index_elements=["fingerprint"], set_=values))
+
+
+def forget(connection: Connection, ids: Collection[str]) -> None:
+    """The answers about these jobs and sessions were delivered."""
+    if ids:
+        connection.execute(delete(submission).where(submission.c.id.in_(ids)))
