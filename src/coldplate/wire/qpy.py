@@ -1,0 +1,189 @@
+"""Circuits as QPY: looked at without Qiskit first, loaded, then held against an allow-list.
+
+Loading runs code that trusts what it reads, and can abort the process; so it only happens in a job's own
+process, whose memory and time are limited. The checks here turn what can be foreseen into an answer.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import struct
+import warnings
+from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
+
+from ibm_quantum_schemas.common.annotation_serializer import AnnotationSerializer
+from qiskit import qpy
+from qiskit.circuit import (
+    AnnotatedOperation,
+    Barrier,
+    BoxOp,
+    BreakLoopOp,
+    ContinueLoopOp,
+    ControlFlowOp,
+    ControlledGate,
+    Delay,
+    ForLoopOp,
+    Gate,
+    IfElseOp,
+    Instruction,
+    Measure,
+    Operation,
+    QuantumCircuit,
+    Reset,
+    Store,
+    SwitchCaseOp,
+    WhileLoopOp,
+)
+from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
+
+from coldplate.errors import BadProgram, LimitExceeded, NotIsa
+
+# QPY 10 to 12 may hold expressions that symengine writes with pickle, and would read with it.
+if find_spec("symengine") is not None:
+    raise ImportError("Coldplate must not run where symengine is installed: it would unpickle users' data.")
+
+VERSIONS = frozenset({9, *range(13, 19)})
+MAX_BITS = 100_000  # qubits, and clbits, of one circuit
+MAX_NESTING = 20  # levels of control flow
+MIN_INSTRUCTION = 8  # bytes that any instruction takes at least
+FILE_HEADER = {False: "!6sBBBBQ", True: "!6sBBBBQc"}  # by whether the version is 10 or later
+CIRCUIT_HEADER = {False: "!H1cHIIQIQ", True: "!H1cHIIQIQI"}  # by whether the version is 12 or later
+CIRCUIT = b"q"  # the type key of a circuit
+ANNOTATIONS: Mapping[str, type[AnnotationSerializer]] = {"samplomatic": AnnotationSerializer}
+
+STANDARD = {
+    name: (gate.base_class if isinstance(gate, Instruction) else type(gate))
+    for name, gate in get_standard_gate_name_mapping().items()
+}
+FLOW = {
+    "box": BoxOp,
+    "break_loop": BreakLoopOp,
+    "continue_loop": ContinueLoopOp,
+    "for_loop": ForLoopOp,
+    "if_else": IfElseOp,
+    "switch_case": SwitchCaseOp,
+    "while_loop": WhileLoopOp,
+}
+BY_NAME = (
+    STANDARD | FLOW | {"barrier": Barrier, "measure": Measure, "reset": Reset, "delay": Delay, "store": Store}
+)
+# A user's own instructions; a backend that knows them by name can run them, the others say so.
+OWN = frozenset({Instruction, Gate, ControlledGate, AnnotatedOperation, UnitaryGate})
+ALLOWED = OWN | frozenset(BY_NAME.values())
+
+
+def load_circuits(
+    raw: bytes, *, expected: int, max_bits: int = MAX_BITS, versions: frozenset[int] = VERSIONS
+) -> list[QuantumCircuit]:
+    """The circuits of a QPY file.
+
+    Args:
+        expected: How many there have to be.
+        max_bits: The most qubits, or clbits, that one circuit may have.
+        versions: The QPY versions to take.
+
+    Raises:
+        BadProgram: It can't be read.
+        NotIsa: A circuit has an operation that no backend runs.
+        LimitExceeded: A circuit is wider than `max_bits`, or nests too deep.
+    """
+    check_headers(raw, expected=expected, max_bits=min(max_bits, MAX_BITS), versions=versions)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that the file was written by a newer Qiskit
+            circuits = qpy.load(io.BytesIO(raw), annotation_factories=ANNOTATIONS)
+    except (KeyboardInterrupt, SystemExit, MemoryError):
+        raise
+    except BaseException as error:  # a panic of Qiskit's Rust part is not an Exception
+        raise BadProgram(f"A circuit can't be read: {str(error)[:300] or type(error).__name__}") from None
+    for circuit in circuits:
+        check_circuit(circuit, max_bits=max_bits)
+    return list(circuits)
+
+
+def check_headers(raw: bytes, *, expected: int, max_bits: int, versions: frozenset[int]) -> None:
+    """Refuse a file by what its headers claim, before memory is taken for it."""
+    try:
+        programs = list(program_headers(raw, expected=expected, versions=versions))
+    except struct.error:
+        raise BadProgram("A circuit is cut off.") from None
+    for qubits, clbits, registers, instructions in programs:
+        if max(qubits, clbits) > max_bits:
+            raise LimitExceeded(
+                f"A circuit has {qubits} qubits and {clbits} clbits, more than {max_bits}.",
+                solution="Use fewer qubits and clbits.",
+            )
+        if instructions * MIN_INSTRUCTION > len(raw) or registers > len(raw):
+            raise BadProgram(f"A circuit of {len(raw)} bytes claims to have {instructions} instructions.")
+
+
+def program_headers(
+    raw: bytes, *, expected: int, versions: frozenset[int]
+) -> Iterator[tuple[int, int, int, int]]:
+    """Qubits, clbits, registers and instructions that the circuits of a file claim to have.
+
+    Files before version 16 don't say where the circuits after the first one start, so only that one is told.
+    """
+    if raw[:6] != b"QISKIT" or len(raw) < 7:
+        raise BadProgram("A circuit is not QPY.")
+    version = raw[6]
+    if version not in versions:
+        raise BadProgram(
+            f"A circuit is QPY version {version}; this server reads {', '.join(map(str, sorted(versions)))}.",
+            solution="Use a client with a supported version of Qiskit.",
+        )
+    layout = FILE_HEADER[version >= 10]
+    programs = struct.unpack_from(layout, raw)[5]
+    if programs != expected:
+        raise BadProgram(f"There are {programs} circuits in one QPY file where {expected} are expected.")
+    place = struct.calcsize(layout)
+    if raw[place : place + 1] != CIRCUIT:
+        raise BadProgram("A QPY file holds something that is not a circuit.")
+    places: tuple[int, ...] = (place + 1,)
+    if version >= 16:
+        if 8 * programs > len(raw):
+            raise BadProgram("A circuit is cut off.")
+        places = struct.unpack_from(f"!{programs}Q", raw, place + 1)
+    for start in places:
+        if start > len(raw):
+            raise BadProgram("A circuit is cut off.")
+        header = struct.unpack_from(CIRCUIT_HEADER[version >= 12], raw, start)
+        yield header[3], header[4], header[6], header[7]
+
+
+def check_circuit(circuit: QuantumCircuit, *, max_bits: int = MAX_BITS) -> None:
+    """Refuse a loaded circuit that holds what it may not hold.
+
+    Raises:
+        BadProgram, NotIsa, LimitExceeded: See `load_circuits`.
+    """
+    try:
+        json.dumps(circuit.metadata, allow_nan=False)  # results repeat it
+    except (ValueError, TypeError):
+        raise BadProgram("A circuit's metadata is not JSON, or has numbers that are not finite.") from None
+    waiting = [(circuit, 0)]
+    while waiting:
+        block, depth = waiting.pop()
+        if depth > MAX_NESTING:
+            raise LimitExceeded(
+                f"A circuit nests control flow deeper than {MAX_NESTING} levels.",
+                solution="Use fewer levels of control flow.",
+            )
+        if max(block.num_qubits, block.num_clbits) > max_bits:
+            raise LimitExceeded(f"A circuit has more than {max_bits} qubits or clbits.")
+        for instruction in block.data:
+            operation = instruction.operation
+            check_operation(operation)
+            if isinstance(operation, ControlFlowOp):
+                waiting.extend((inner, depth + 1) for inner in operation.blocks)
+
+
+def check_operation(operation: Operation) -> None:
+    """Refuse an operation of another class than its name says, or of a class that no backend runs."""
+    kind = operation.base_class if isinstance(operation, Instruction) else type(operation)
+    if BY_NAME.get(operation.name, kind) is not kind:
+        raise BadProgram(f"A circuit has an instruction of its own with the name {operation.name!r}.")
+    if kind not in ALLOWED:
+        raise NotIsa(f"A circuit has {operation.name!r} ({kind.__name__}), which no backend runs.")
