@@ -13,6 +13,7 @@ TOTAL = 256 * MIB  # bytes that all blobs of one job may inflate to
 RATIO = 100  # inflated over deflated bytes of one blob
 # below this any ratio is fine: long Trotter circuits and sweeps of zeros deflate far better than that
 FLOOR = 16 * MIB
+LEVEL = 6  # of compression in results
 
 
 class Budget:
@@ -79,3 +80,8 @@ def unbase64(text: object) -> bytes:
 def inflated(text: object, budget: Budget) -> bytes:
     """The bytes of a base64 text of one zlib stream; for errors see `unbase64` and `Budget.inflate`."""
     return budget.inflate(unbase64(text))
+
+
+def deflated(raw: bytes) -> str:
+    """Bytes as a base64 text of one zlib stream; the level is fixed, so equal bytes give equal text."""
+    return base64.b64encode(zlib.compress(raw, LEVEL)).decode("ascii")
