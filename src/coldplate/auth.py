@@ -69,7 +69,13 @@ class Auth:
         Raises:
             InvalidCredentials: It is unknown, expired or revoked.
         """
-        return self._principal(self._store.key_by_hash(self._digest(key)))
+        return self._principal(self._noted(self._store.key_by_hash(self._digest(key))))
+
+    def _noted(self, record: KeyRecord | None) -> KeyRecord | None:
+        """The key that was just looked up, with its use on record."""
+        if record is not None:
+            self._store.note_use(record.id, self._clock())
+        return record
 
     def _digest(self, key: str) -> str:
         return hmac.new(self._pepper, key.encode("utf-8", "replace"), sha256).hexdigest()
@@ -127,7 +133,7 @@ class Auth:
             )
             rules.validate(claims)
             key_id = str(claims["key"])
-        except (JoseError, ValueError, KeyError, TypeError) as error:
+        except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidCredentials("The access token is not valid.") from error
         return self._principal(self._key(key_id))
 
@@ -138,7 +144,7 @@ class Auth:
             known = self._remembered.get(key_id)
             if known is not None and now - known[0] < REMEMBER_S:
                 return known[1]
-        record = self._store.key(key_id)
+        record = self._noted(self._store.key(key_id))
         if record is not None:
             with self._lock:
                 self._remembered[key_id] = (now, record)

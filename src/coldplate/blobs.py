@@ -6,7 +6,9 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -30,7 +32,7 @@ class LocalBlobs:
     def put(self, key: str, data: bytes | Path) -> tuple[int, str]:
         """Store bytes, or the content of a file, whole or not at all; gives size and SHA-256."""
         target = self.path(key)
-        target.parent.mkdir(parents=True, exist_ok=True)
+        _make_directory(target.parent)
         partial = target.parent / f".{secrets.token_hex(8)}"
         try:
             with partial.open("wb") as file:
@@ -53,19 +55,18 @@ class LocalBlobs:
         return self.path(key).open("rb")
 
     def delete(self, key: str) -> None:
-        """Remove a key, and all keys below it; nothing happens when there are none."""
-        if not (KEY.fullmatch(key) or PREFIX.fullmatch(key)):
-            raise ValueError(f"{key!r} is not a blob key.")
-        path = self.root / key
-        if path.is_dir():
-            for child in self.list(key):
-                self.path(child).unlink(missing_ok=True)
-            path.rmdir()
-        else:
-            path.unlink(missing_ok=True)
+        """Remove a key, and all below it, also what was half written; nothing happens when there is none."""
+        path = self.path(key)
+        with suppress(FileNotFoundError):  # another one may be removing it, too
+            if path.is_dir():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
 
     def list(self, prefix: str) -> Iterator[str]:
-        """All keys below a prefix."""
+        """All keys below a prefix, in order; `""` is all."""
+        if prefix and not PREFIX.fullmatch(prefix):
+            raise ValueError(f"{prefix!r} is not a prefix of blob keys.")
         for path in sorted((self.root / prefix).rglob("*")):
             if path.is_file() and not path.name.startswith("."):
                 yield path.relative_to(self.root).as_posix()
@@ -84,6 +85,14 @@ def _write(file: BinaryIO, data: bytes | Path) -> tuple[int, str]:
             digest.update(chunk)
             size += len(chunk)
     return size, digest.hexdigest()
+
+
+def _make_directory(directory: Path) -> None:
+    """Make a directory, and its name durable; the same for those above it."""
+    if not directory.is_dir():
+        _make_directory(directory.parent)
+        directory.mkdir(exist_ok=True)
+        _sync_directory(directory.parent)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -150,6 +150,12 @@ class Unavailable(ColdplateError):
     code, http, solution = 3246, 503, "Try again in a moment."
 
 
+class NewerData(ColdplateError):
+    """The data directory was used by a newer release."""
+
+    code, http, solution = 4094, 500, "Install that release again, or restore a backup from before it."
+
+
 # --- the job ----------------------------------------------------------------------------------
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import msgspec
@@ -59,9 +59,10 @@ def revoke_key(connection: Connection, id: str, now: datetime) -> bool:
     return connection.execute(change).rowcount == 1
 
 
-def note_use(connection: Connection, id: str, now: datetime) -> None:
-    """Remember when a key was last used."""
-    connection.execute(update(api_key).where(api_key.c.id == id).values(last_used=to_micros(now)))
+def note_uses(connection: Connection, used: Mapping[str, datetime]) -> None:
+    """Remember when keys were last used."""
+    for id, at in used.items():
+        connection.execute(update(api_key).where(api_key.c.id == id).values(last_used=to_micros(at)))
 
 
 def find_or_make_secret(connection: Connection, name: str, make: Callable[[], bytes]) -> bytes:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, func, select
 
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import InstanceId
@@ -14,9 +15,7 @@ from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
 from coldplate.domain.usage import WINDOW
 from coldplate.store import people, sessions
 from coldplate.store.rows import to_micros, to_moment
-from coldplate.store.tables import job, usage
-
-HEADS = 64  # queued jobs per backend and instance that a plan looks at; far more than can start at once
+from coldplate.store.tables import in_state, job, usage
 
 
 def snapshot(
@@ -32,7 +31,7 @@ def snapshot(
         backends=tuple(backends),
         waiting=tuple(
             Waiting(row.id, row.instance, row.backend, row.session, to_moment(row.created))
-            for row in connection.execute(_heads())
+            for row in connection.execute(_heads(max(free_slots, 1)))
         ),
         running=tuple(_running(row, now, alive) for row in connection.execute(_attempts())),
         sessions=tuple(sessions.alive(connection)),
@@ -41,20 +40,27 @@ def snapshot(
     )
 
 
-def _heads() -> Select[Any]:
-    """The oldest queued jobs of each instance on each backend, alone and of each session.
+def _heads(number: int) -> Select[Any]:
+    """The oldest queued jobs of each line: of an instance on a backend, alone or of one session.
 
-    A session's jobs are counted apart: they may start before everything that stands in front of them.
+    No plan starts more of one line than there are free processes. A session's jobs are a line of their own,
+    because they may start before everything that stands in front of them.
     """
-    line = (job.c.backend, job.c.instance, job.c.session)
-    place = func.row_number().over(partition_by=line, order_by=job.c.number).label("place")
-    columns = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created)
-    queued = select(*columns, place).where(job.c.state == JobState.QUEUED).subquery()
-    return select(queued).where(queued.c.place <= HEADS).order_by(queued.c.number)
+    line = select(job.c.backend, job.c.instance, job.c.session).where(in_state(job, JobState.QUEUED))
+    lines, other = line.distinct().subquery(), job.alias()
+    same = [
+        in_state(other, JobState.QUEUED),
+        other.c.backend == lines.c.backend,
+        other.c.instance == lines.c.instance,
+        other.c.session.is_not_distinct_from(lines.c.session),
+    ]
+    first = select(other.c.number).where(*same).order_by(other.c.number).limit(number)
+    heads = select(job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created)
+    return heads.join(lines, job.c.number.in_(first.correlate(lines))).order_by(job.c.number)
 
 
 def _attempts() -> Select[Any]:
-    return select(job).where(job.c.state == JobState.RUNNING).order_by(job.c.number)
+    return select(job).where(in_state(job, JobState.RUNNING)).order_by(job.c.number)
 
 
 def _running(row: Any, now: datetime, alive: set[tuple[str, int]]) -> Running:
@@ -93,6 +99,8 @@ def _used_since(since: datetime) -> Select[Any]:
 
 def lengths(connection: Connection) -> dict[str, int]:
     """Jobs that have not ended, by backend."""
-    pending = or_(job.c.state == JobState.QUEUED, job.c.state == JobState.RUNNING)
-    rows = connection.execute(select(job.c.backend, func.count()).where(pending).group_by(job.c.backend))
-    return {name: count for name, count in rows}
+    total: Counter[str] = Counter()
+    for state in (JobState.QUEUED, JobState.RUNNING):
+        count = select(job.c.backend, func.count()).where(in_state(job, state)).group_by(job.c.backend)
+        total.update({name: number for name, number in connection.execute(count)})
+    return dict(total)

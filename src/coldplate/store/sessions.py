@@ -11,6 +11,7 @@ from coldplate.domain.instance import InstanceId
 from coldplate.domain.session import Session, SessionId, SessionState
 from coldplate.store import submissions
 from coldplate.store.rows import session_from, session_row, to_micros
+from coldplate.store.tables import in_state
 from coldplate.store.tables import session as sessions
 
 # Written when it was opened, and by its jobs and the history: never by a change of the session itself.
@@ -37,7 +38,7 @@ def find(connection: Connection, id: SessionId, instance: InstanceId | None) -> 
 
 def alive(connection: Connection) -> list[Session]:
     """Sessions that are not closed, oldest first."""
-    query = select(sessions).where(sessions.c.state != SessionState.CLOSED).order_by(sessions.c.created)
+    query = select(sessions).where(~in_state(sessions, SessionState.CLOSED)).order_by(sessions.c.created)
     return [session_from(row) for row in connection.execute(query)]
 
 

@@ -22,7 +22,7 @@ from coldplate.domain.key import KeyRecord
 from coldplate.domain.query import FinalState, JobFilter, Workload, WorkloadFilter
 from coldplate.domain.session import Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
-from coldplate.errors import Unavailable
+from coldplate.errors import NewerData, Unavailable
 from coldplate.store import backends, jobs, people, queue, sessions, submissions, workloads
 from coldplate.store.database import Database
 
@@ -49,12 +49,21 @@ class Store:
         self._database = Database(url)
         self._on_change = on_change
         self._records = backends.Records()
-        self._delivered: set[str] = set()  # written with the next transaction, whatever it is
+        # Written with the next transaction, whatever it is.
+        self._delivered: set[str] = set()
+        self._used: dict[str, datetime] = {}
 
     def migrate(self) -> None:
-        """Bring the tables up to date."""
-        if self._read(_revision) == HEAD:
+        """Bring the tables up to date.
+
+        Raises:
+            NewerData: A newer release has brought them beyond what this one knows.
+        """
+        revision = self._read(_revision)
+        if revision == HEAD:
             return
+        if revision is not None and revision > HEAD:
+            raise NewerData(f"The data directory is of a newer release (tables {revision}, known {HEAD}).")
         from alembic import command  # only here: its import would slow down every start
         from alembic.config import Config
 
@@ -66,7 +75,7 @@ class Store:
 
     def close(self) -> None:
         """Write what is still to be written, and close all connections."""
-        if self._delivered:
+        if self._delivered or self._used:
             with suppress(Unavailable):
                 self._write(_nothing)
         self._database.close()
@@ -106,8 +115,8 @@ class Store:
         return self._write(people.revoke_key, id, now)
 
     def note_use(self, key: str, now: datetime) -> None:
-        """Remember when a key was last used."""
-        self._write(people.note_use, key, now)
+        """A key was used. Costs nothing: who only reads need not wait for a write."""
+        self._used[key] = now
 
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         """A secret of the service, made at its first use."""
@@ -294,8 +303,10 @@ class Store:
         self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
     ) -> T:
         with self._database.writing() as connection:
-            delivered = self._delivered.copy()
+            delivered, used = self._delivered.copy(), self._used.copy()
+            self._used.clear()  # one that is lost to a race or a failure is only a little out of date
             submissions.forget(connection, delivered)
+            people.note_uses(connection, used)
             result = function(connection, *args, **kwargs)
         self._delivered.difference_update(delivered)
         return result

@@ -6,8 +6,10 @@ from sqlalchemy import (
     BigInteger,
     Boolean,
     Column,
+    ColumnElement,
     Float,
     ForeignKey,
+    FromClause,
     Index,
     Integer,
     LargeBinary,
@@ -16,6 +18,7 @@ from sqlalchemy import (
     Table,
     Text,
     and_,
+    literal,
 )
 
 metadata = MetaData()
@@ -91,7 +94,7 @@ session = Table(
     Column("history_json", Text, nullable=False),
     Column("version", Integer, nullable=False),
 )
-Index("session_alive", session.c.created, sqlite_where=session.c.state != "closed")
+Index("alive", session.c.created, sqlite_where=session.c.state != "closed")
 # At most one dedicated session owns a backend, whatever any process believes.
 Index(
     "one_owner",
@@ -139,7 +142,14 @@ job = Table(
 )
 # At most one job runs in a lane of a backend, whatever any process believes.
 Index("one_run", job.c.backend, job.c.lane, unique=True, sqlite_where=job.c.state == "Running")
-Index("heads", job.c.backend, job.c.instance, job.c.number, sqlite_where=job.c.state == "Queued")
+Index(
+    "line",
+    job.c.backend,
+    job.c.instance,
+    job.c.session,
+    job.c.number,
+    sqlite_where=job.c.state == "Queued",
+)
 Index("listed", job.c.instance, job.c.number)
 
 job_tag = Table(
@@ -147,8 +157,9 @@ job_tag = Table(
     metadata,
     Column("job", String, ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
     Column("position", Integer, primary_key=True),
-    Column("tag", String, nullable=False, index=True),
+    Column("tag", String, nullable=False),
 )
+Index("tagged", job_tag.c.tag, job_tag.c.job)
 
 # POSTs whose answer has not been delivered yet: a repeat finds here what the first one made.
 submission = Table(
@@ -180,3 +191,8 @@ usage = Table(
     Column("session", String),
 )
 Index("usage_window", usage.c.instance, usage.c.at)
+
+
+def in_state(table: FromClause, state: str) -> ColumnElement[bool]:
+    """Whether a job or session is in a state, written so that the indexes over one state are used."""
+    return table.c.state == literal(state, String, literal_execute=True)

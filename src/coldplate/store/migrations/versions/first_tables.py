@@ -2,224 +2,198 @@
 
 from __future__ import annotations
 
-import sqlalchemy as sa
 from alembic import op
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Float,
+    ForeignKey,
+    Integer,
+    LargeBinary,
+    String,
+    Text,
+    text,
+)
 
 revision = "0001"
 down_revision = None
 branch_labels = None
 depends_on = None
 
+TABLES = ("instance", "api_key", "secret", "backend", "calibration", "session", "job")
+TABLES += ("job_tag", "submission", "terminal_event", "usage")
+
 
 def upgrade() -> None:
     """Make every table."""
     people()
+    backends()
     sessions()
     jobs()
+    ends()
 
 
 def downgrade() -> None:
     """Drop every table."""
-    for table in (
-        "job_tag",
-        "job",
-        "session",
-        "usage",
-        "terminal_event",
-        "submission",
-        "secret",
-        "instance",
-        "calibration",
-        "backend",
-        "api_key",
-    ):
-        op.drop_table(table)
+    for name in reversed(TABLES):
+        op.drop_table(name)
 
 
 def people() -> None:
-    """Instances, keys, secrets, backends."""
+    """Instances, keys, secrets."""
+    op.create_table(
+        "instance",
+        Column("id", String, primary_key=True),
+        Column("name", String, nullable=False),
+        Column("account", String, nullable=False),
+        Column("body_json", Text, nullable=False),
+    )
+    op.create_index("ix_instance_account", "instance", ["account"])
     op.create_table(
         "api_key",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("user", sa.String(), nullable=False),
-        sa.Column("account", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("expires", sa.BigInteger(), nullable=True),
-        sa.Column("revoked", sa.BigInteger(), nullable=True),
-        sa.Column("last_used", sa.BigInteger(), nullable=True),
-        sa.PrimaryKeyConstraint("id"),
-        sa.UniqueConstraint("digest"),
+        Column("id", String, primary_key=True),
+        Column("digest", String, nullable=False, unique=True),
+        Column("user", String, nullable=False),
+        Column("account", String, nullable=False),
+        Column("name", String, nullable=False),
+        Column("created", BigInteger, nullable=False),
+        Column("expires", BigInteger),
+        Column("revoked", BigInteger),
+        Column("last_used", BigInteger),
     )
     op.create_table(
+        "secret",
+        Column("name", String, primary_key=True),
+        Column("value", LargeBinary, nullable=False),
+    )
+
+
+def backends() -> None:
+    """Backends and their calibrations."""
+    op.create_table(
         "backend",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("body_json", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
+        Column("name", String, primary_key=True),
+        Column("position", Integer, nullable=False),
+        Column("digest", String, nullable=False),
+        Column("body_json", Text, nullable=False),
     )
     op.create_table(
         "calibration",
-        sa.Column("backend", sa.String(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("properties_json", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("backend", "at"),
-    )
-    op.create_table(
-        "instance",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("account", sa.String(), nullable=False),
-        sa.Column("body_json", sa.Text(), nullable=False),
-        sa.PrimaryKeyConstraint("id"),
-    )
-    op.create_index(op.f("ix_instance_account"), "instance", ["account"], unique=False)
-    op.create_table(
-        "secret",
-        sa.Column("name", sa.String(), nullable=False),
-        sa.Column("value", sa.LargeBinary(), nullable=False),
-        sa.PrimaryKeyConstraint("name"),
+        Column("backend", String, primary_key=True),
+        Column("at", BigInteger, primary_key=True),
+        Column("properties_json", Text, nullable=False),
     )
 
 
 def sessions() -> None:
-    """Sessions and submissions."""
-    op.create_table(
-        "submission",
-        sa.Column("fingerprint", sa.String(), nullable=False),
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("last_attempt", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("fingerprint"),
-    )
-    op.create_index(op.f("ix_submission_id"), "submission", ["id"], unique=False)
+    """Sessions and batches."""
     op.create_table(
         "session",
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("instance", sa.String(), nullable=False),
-        sa.Column("user", sa.String(), nullable=False),
-        sa.Column("mode", sa.String(), nullable=False),
-        sa.Column("backend", sa.String(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("state_reason", sa.String(), nullable=True),
-        sa.Column("accepting_jobs", sa.Boolean(), nullable=False),
-        sa.Column("max_ttl_s", sa.Integer(), nullable=False),
-        sa.Column("interactive_ttl_s", sa.Integer(), nullable=False),
-        sa.Column("active_ttl_s", sa.Integer(), nullable=False),
-        sa.Column("started", sa.BigInteger(), nullable=True),
-        sa.Column("activated", sa.BigInteger(), nullable=True),
-        sa.Column("closed", sa.BigInteger(), nullable=True),
-        sa.Column("last_job_started", sa.BigInteger(), nullable=True),
-        sa.Column("last_job_completed", sa.BigInteger(), nullable=True),
-        sa.Column("usage_s", sa.Float(), nullable=False),
-        sa.Column("history_json", sa.Text(), nullable=False),
-        sa.Column("version", sa.Integer(), nullable=False),
-        sa.ForeignKeyConstraint(
-            ["instance"],
-            ["instance.id"],
-        ),
-        sa.PrimaryKeyConstraint("id"),
+        Column("id", String, primary_key=True),
+        Column("instance", String, ForeignKey("instance.id"), nullable=False),
+        Column("user", String, nullable=False),
+        Column("mode", String, nullable=False),
+        Column("backend", String, nullable=False),
+        Column("created", BigInteger, nullable=False),
+        Column("state", String, nullable=False),
+        Column("state_reason", String),
+        Column("accepting_jobs", Boolean, nullable=False),
+        Column("max_ttl_s", Integer, nullable=False),
+        Column("interactive_ttl_s", Integer, nullable=False),
+        Column("active_ttl_s", Integer, nullable=False),
+        Column("started", BigInteger),
+        Column("activated", BigInteger),
+        Column("closed", BigInteger),
+        Column("last_job_started", BigInteger),
+        Column("last_job_completed", BigInteger),
+        Column("usage_s", Float, nullable=False),
+        Column("history_json", Text, nullable=False),
+        Column("version", Integer, nullable=False),
     )
-    op.create_index(
-        "session_alive", "session", ["created"], unique=False, sqlite_where=sa.text("state != 'closed'")
-    )
-    op.create_index(
-        "one_owner",
-        "session",
-        ["backend"],
-        unique=True,
-        sqlite_where=sa.text("state = 'active' AND mode = 'dedicated'"),
-    )
+    op.create_index("alive", "session", ["created"], sqlite_where=text("state != 'closed'"))
+    owner = text("state = 'active' AND mode = 'dedicated'")
+    op.create_index("one_owner", "session", ["backend"], unique=True, sqlite_where=owner)
 
 
 def jobs() -> None:
-    """Jobs, their ends and charges."""
+    """Jobs."""
+    op.create_table(
+        "job",
+        Column("number", Integer, primary_key=True),
+        Column("id", String, nullable=False, unique=True),
+        Column("instance", String, ForeignKey("instance.id"), nullable=False),
+        Column("user", String, nullable=False),
+        Column("program", String, nullable=False),
+        Column("backend", String, nullable=False),
+        Column("created", BigInteger, nullable=False),
+        Column("state", String, nullable=False),
+        Column("reason", Text),
+        Column("reason_code", Integer),
+        Column("reason_solution", Text),
+        Column("session", String, ForeignKey("session.id")),
+        Column("private", Boolean, nullable=False),
+        Column("log_level", String, nullable=False),
+        Column("runtime", String),
+        Column("calibration", String),
+        Column("caller", Text),
+        Column("cost_s", Integer, nullable=False),
+        Column("estimated_s", Float),
+        Column("params_size", BigInteger, nullable=False),
+        Column("params_sha256", String, nullable=False),
+        Column("fence", Integer, nullable=False),
+        Column("attempts", Integer, nullable=False),
+        Column("lane", Integer),
+        Column("lease_until", BigInteger),
+        Column("cancel_requested", Boolean, nullable=False),
+        Column("started", BigInteger),
+        Column("ended", BigInteger),
+        Column("usage_s", Float),
+        Column("result_size", BigInteger),
+        Column("result_sha256", String),
+        Column("results_read", BigInteger),
+        Column("metrics_json", Text),
+    )
+    op.create_index("ix_job_session", "job", ["session"])
+    op.create_index("listed", "job", ["instance", "number"])
+    op.create_index(
+        "one_run", "job", ["backend", "lane"], unique=True, sqlite_where=text("state = 'Running'")
+    )
+    line = ["backend", "instance", "session", "number"]
+    op.create_index("line", "job", line, sqlite_where=text("state = 'Queued'"))
+
+
+def ends() -> None:
+    """What is remembered beside jobs: tags, POSTs, ends and charges."""
+    op.create_table(
+        "job_tag",
+        Column("job", String, ForeignKey("job.id", ondelete="CASCADE"), primary_key=True),
+        Column("position", Integer, primary_key=True),
+        Column("tag", String, nullable=False),
+    )
+    op.create_index("tagged", "job_tag", ["tag", "job"])
+    op.create_table(
+        "submission",
+        Column("fingerprint", String, primary_key=True),
+        Column("id", String, nullable=False),
+        Column("last_attempt", BigInteger, nullable=False),
+    )
+    op.create_index("ix_submission_id", "submission", ["id"])
     op.create_table(
         "terminal_event",
-        sa.Column("job", sa.String(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("fence", sa.Integer(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.PrimaryKeyConstraint("job"),
+        Column("job", String, primary_key=True),
+        Column("state", String, nullable=False),
+        Column("fence", Integer, nullable=False),
+        Column("at", BigInteger, nullable=False),
     )
     op.create_table(
         "usage",
-        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("instance", sa.String(), nullable=False),
-        sa.Column("backend", sa.String(), nullable=False),
-        sa.Column("at", sa.BigInteger(), nullable=False),
-        sa.Column("seconds", sa.Float(), nullable=False),
-        sa.Column("job", sa.String(), nullable=True),
-        sa.Column("session", sa.String(), nullable=True),
-        sa.PrimaryKeyConstraint("number"),
+        Column("number", Integer, primary_key=True),
+        Column("instance", String, nullable=False),
+        Column("backend", String, nullable=False),
+        Column("at", BigInteger, nullable=False),
+        Column("seconds", Float, nullable=False),
+        Column("job", String),
+        Column("session", String),
     )
-    op.create_index("usage_window", "usage", ["instance", "at"], unique=False)
-    op.create_table(
-        "job",
-        sa.Column("number", sa.Integer(), autoincrement=True, nullable=False),
-        sa.Column("id", sa.String(), nullable=False),
-        sa.Column("instance", sa.String(), nullable=False),
-        sa.Column("user", sa.String(), nullable=False),
-        sa.Column("program", sa.String(), nullable=False),
-        sa.Column("backend", sa.String(), nullable=False),
-        sa.Column("created", sa.BigInteger(), nullable=False),
-        sa.Column("state", sa.String(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=True),
-        sa.Column("reason_code", sa.Integer(), nullable=True),
-        sa.Column("reason_solution", sa.Text(), nullable=True),
-        sa.Column("session", sa.String(), nullable=True),
-        sa.Column("private", sa.Boolean(), nullable=False),
-        sa.Column("log_level", sa.String(), nullable=False),
-        sa.Column("runtime", sa.String(), nullable=True),
-        sa.Column("calibration", sa.String(), nullable=True),
-        sa.Column("caller", sa.Text(), nullable=True),
-        sa.Column("cost_s", sa.Integer(), nullable=False),
-        sa.Column("estimated_s", sa.Float(), nullable=True),
-        sa.Column("params_size", sa.BigInteger(), nullable=False),
-        sa.Column("params_sha256", sa.String(), nullable=False),
-        sa.Column("fence", sa.Integer(), nullable=False),
-        sa.Column("attempts", sa.Integer(), nullable=False),
-        sa.Column("lane", sa.Integer(), nullable=True),
-        sa.Column("lease_until", sa.BigInteger(), nullable=True),
-        sa.Column("cancel_requested", sa.Boolean(), nullable=False),
-        sa.Column("started", sa.BigInteger(), nullable=True),
-        sa.Column("ended", sa.BigInteger(), nullable=True),
-        sa.Column("usage_s", sa.Float(), nullable=True),
-        sa.Column("result_size", sa.BigInteger(), nullable=True),
-        sa.Column("result_sha256", sa.String(), nullable=True),
-        sa.Column("results_read", sa.BigInteger(), nullable=True),
-        sa.Column("metrics_json", sa.Text(), nullable=True),
-        sa.ForeignKeyConstraint(
-            ["instance"],
-            ["instance.id"],
-        ),
-        sa.ForeignKeyConstraint(
-            ["session"],
-            ["session.id"],
-        ),
-        sa.PrimaryKeyConstraint("number"),
-        sa.UniqueConstraint("id"),
-    )
-    op.create_index(
-        "heads",
-        "job",
-        ["backend", "instance", "number"],
-        unique=False,
-        sqlite_where=sa.text("state = 'Queued'"),
-    )
-    op.create_index(op.f("ix_job_session"), "job", ["session"], unique=False)
-    op.create_index("listed", "job", ["instance", "number"], unique=False)
-    op.create_index(
-        "one_run", "job", ["backend", "lane"], unique=True, sqlite_where=sa.text("state = 'Running'")
-    )
-    op.create_table(
-        "job_tag",
-        sa.Column("job", sa.String(), nullable=False),
-        sa.Column("position", sa.Integer(), nullable=False),
-        sa.Column("tag", sa.String(), nullable=False),
-        sa.ForeignKeyConstraint(["job"], ["job.id"], ondelete="CASCADE"),
-        sa.PrimaryKeyConstraint("job", "position"),
-    )
-    op.create_index(op.f("ix_job_tag_tag"), "job_tag", ["tag"], unique=False)
+    op.create_index("usage_window", "usage", ["instance", "at"])

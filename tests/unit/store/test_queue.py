@@ -1,0 +1,103 @@
+"""What the scheduler sees, and what was used."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+
+from coldplate.domain.backend import BackendRecord
+from coldplate.domain.job import JobState
+from coldplate.domain.query import FinalState
+from coldplate.domain.session import Mode, SessionState
+from coldplate.domain.snapshot import Running, Share, Waiting
+from coldplate.domain.usage import WINDOW
+
+HERON = BackendRecord("heron", {"n_qubits": 133}, None)
+
+
+@pytest.fixture
+def look(store, now):
+    def look(free_slots=2, alive=frozenset()):
+        return store.snapshot(now, alive=set(alive), free_slots=free_slots)
+
+    return look
+
+
+@pytest.fixture
+def charge(store, add_job, now):
+    def charge(usage_s, at=now, **changes):
+        job = add_job(**changes)
+        store.start(job.id, lane=0, now=now, lease_s=1)
+        store.finish(job.id, 1, FinalState(JobState.COMPLETED, usage_s=usage_s), now=at)
+
+    return charge
+
+
+def test_snapshot_tells_who_waits_runs_and_owns(store, add_job, add_session, look, ours, now):
+    store.put_backends([HERON], now)
+    session = add_session()
+    waiting, running = add_job(session=session.id), add_job()
+    store.start(running.id, lane=1, now=now, lease_s=30)
+    snapshot = look(alive={(running.id, 1)})
+    assert snapshot.backends == (HERON,)
+    assert snapshot.waiting == (Waiting(waiting.id, ours.id, "heron", session.id, now),)
+    lease = now + timedelta(seconds=30)
+    assert snapshot.running == (
+        Running(running.id, ours.id, "heron", None, 1, 1, 1, lease_until=lease, alive=True),
+    )
+    assert snapshot.sessions == (session,)
+    assert snapshot.free_slots == 2
+
+
+@pytest.mark.parametrize("attempt", [("other", 1), (None, 0), (None, 2)])
+def test_attempt_is_alive_only_with_its_own_fence(store, add_job, look, now, attempt):
+    job = add_job()
+    store.start(job.id, lane=0, now=now, lease_s=30)
+    (running,) = look(alive={(attempt[0] or job.id, attempt[1])}).running
+    assert not running.alive
+
+
+def test_waiting_jobs_come_in_the_order_of_acceptance_whatever_the_clock_said(add_job, look, now):
+    jobs = [add_job(created=now - timedelta(hours=hours)) for hours in (0, 2, 1)]
+    assert [job.id for job in look(free_slots=9).waiting] == [job.id for job in jobs]
+
+
+def test_every_line_shows_as_many_heads_as_could_start(add_job, add_session, look, foreign):
+    session = add_session(mode=Mode.BATCH)
+    lines = [
+        [add_job(**line) for _ in range(4)]
+        for line in ({}, {"backend": "eagle"}, {"instance": foreign.id}, {"session": session.id})
+    ]
+    for free_slots, heads in ((0, 1), (1, 1), (3, 3), (9, 4)):
+        seen = {job.id for job in look(free_slots=free_slots).waiting}
+        assert seen == {job.id for line in lines for job in line[:heads]}
+
+
+def test_closed_sessions_are_not_shown(store, add_session, look):
+    session = add_session()
+    store.update_session(replace(session, state=SessionState.CLOSED), expect=SessionState.OPEN)
+    assert look().sessions == ()
+
+
+def test_queue_lengths_count_what_has_not_ended(store, add_job, now):
+    first = add_job()
+    add_job(), add_job(backend="eagle")
+    store.request_cancel(add_job(backend="eagle").id, now)
+    store.start(first.id, lane=0, now=now, lease_s=30)
+    assert store.queue_lengths() == {"heron": 2, "eagle": 1}
+
+
+def test_use_is_summed_inside_the_window(store, charge, ours, foreign, now):
+    charge(1.5)
+    charge(2.5, at=now - WINDOW + timedelta(seconds=1))
+    charge(100, at=now - WINDOW)
+    charge(7, instance=foreign.id)
+    assert store.used_s(ours.id, now - WINDOW) == 4.0
+    assert store.used_s("nobody", now - WINDOW) == 0.0
+
+
+def test_shares_tell_what_every_instance_used_and_may_use(charge, look, ours, foreign):
+    charge(1.5)
+    assert look().shares == (Share(foreign.id, 0.0, None), Share(ours.id, 1.5, 100))
