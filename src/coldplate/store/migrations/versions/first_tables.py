@@ -21,9 +21,6 @@ down_revision = None
 branch_labels = None
 depends_on = None
 
-TABLES = ("instance", "api_key", "secret", "backend", "calibration", "session", "job")
-TABLES += ("job_tag", "submission", "terminal_event", "usage")
-
 
 def upgrade() -> None:
     """Make every table."""
@@ -32,12 +29,6 @@ def upgrade() -> None:
     sessions()
     jobs()
     ends()
-
-
-def downgrade() -> None:
-    """Drop every table."""
-    for name in reversed(TABLES):
-        op.drop_table(name)
 
 
 def people() -> None:
