@@ -8,9 +8,8 @@ from __future__ import annotations
 
 import io
 import json
-import struct
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from importlib.util import find_spec
 
 from ibm_quantum_schemas.common.annotation_serializer import AnnotationSerializer
@@ -39,6 +38,7 @@ from qiskit.circuit import (
 from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
 
 from coldplate.errors import BadProgram, LimitExceeded, NotIsa
+from coldplate.wire.qpy_scan import scan
 
 # QPY 10 to 12 may hold expressions that symengine writes with pickle, and would read with it.
 if find_spec("symengine") is not None:
@@ -47,10 +47,6 @@ if find_spec("symengine") is not None:
 VERSIONS = frozenset({9, *range(13, 19)})
 MAX_BITS = 100_000  # qubits, and clbits, of one circuit
 MAX_NESTING = 20  # levels of control flow
-MIN_INSTRUCTION = 8  # bytes that any instruction takes at least
-FILE_HEADER = {False: "!6sBBBBQ", True: "!6sBBBBQc"}  # by whether the version is 10 or later
-CIRCUIT_HEADER = {False: "!H1cHIIQIQ", True: "!H1cHIIQIQI"}  # by whether the version is 12 or later
-CIRCUIT = b"q"  # the type key of a circuit
 ANNOTATIONS: Mapping[str, type[AnnotationSerializer]] = {"samplomatic": AnnotationSerializer}
 
 STANDARD = {
@@ -72,6 +68,11 @@ BY_NAME = (
 # A user's own instructions; a backend that knows them by name can run them, the others say so.
 OWN = frozenset({Instruction, Gate, ControlledGate, AnnotatedOperation, UnitaryGate})
 ALLOWED = OWN | frozenset(BY_NAME.values())
+# Classes that a file may name: also those that only a definition of a user's own may be made of.
+INSIDE = frozenset(
+    {"MCPhaseGate", "MCXGate", "PauliGate", "PermutationGate", "DiagonalGate", "StatePreparation"}
+)
+NAMES = INSIDE | {kind.__name__ for kind in ALLOWED}
 
 
 def load_circuits(
@@ -89,7 +90,7 @@ def load_circuits(
         NotIsa: A circuit has an operation that no backend runs.
         LimitExceeded: A circuit is wider than `max_bits`, or nests too deep.
     """
-    check_headers(raw, expected=expected, max_bits=min(max_bits, MAX_BITS), versions=versions)
+    scan(raw, expected=expected, versions=versions, names=NAMES, max_bits=min(max_bits, MAX_BITS))
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that the file was written by a newer Qiskit
@@ -101,56 +102,6 @@ def load_circuits(
     for circuit in circuits:
         check_circuit(circuit, max_bits=max_bits)
     return list(circuits)
-
-
-def check_headers(raw: bytes, *, expected: int, max_bits: int, versions: frozenset[int]) -> None:
-    """Refuse a file by what its headers claim, before memory is taken for it."""
-    try:
-        programs = list(program_headers(raw, expected=expected, versions=versions))
-    except struct.error:
-        raise BadProgram("A circuit is cut off.") from None
-    for qubits, clbits, registers, instructions in programs:
-        if max(qubits, clbits) > max_bits:
-            raise LimitExceeded(
-                f"A circuit has {qubits} qubits and {clbits} clbits, more than {max_bits}.",
-                solution="Use fewer qubits and clbits.",
-            )
-        if instructions * MIN_INSTRUCTION > len(raw) or registers > len(raw):
-            raise BadProgram(f"A circuit of {len(raw)} bytes claims to have {instructions} instructions.")
-
-
-def program_headers(
-    raw: bytes, *, expected: int, versions: frozenset[int]
-) -> Iterator[tuple[int, int, int, int]]:
-    """Qubits, clbits, registers and instructions that the circuits of a file claim to have.
-
-    Files before version 16 don't say where the circuits after the first one start, so only that one is told.
-    """
-    if raw[:6] != b"QISKIT" or len(raw) < 7:
-        raise BadProgram("A circuit is not QPY.")
-    version = raw[6]
-    if version not in versions:
-        raise BadProgram(
-            f"A circuit is QPY version {version}; this server reads {', '.join(map(str, sorted(versions)))}.",
-            solution="Use a client with a supported version of Qiskit.",
-        )
-    layout = FILE_HEADER[version >= 10]
-    programs = struct.unpack_from(layout, raw)[5]
-    if programs != expected:
-        raise BadProgram(f"There are {programs} circuits in one QPY file where {expected} are expected.")
-    place = struct.calcsize(layout)
-    if raw[place : place + 1] != CIRCUIT:
-        raise BadProgram("A QPY file holds something that is not a circuit.")
-    places: tuple[int, ...] = (place + 1,)
-    if version >= 16:
-        if 8 * programs > len(raw):
-            raise BadProgram("A circuit is cut off.")
-        places = struct.unpack_from(f"!{programs}Q", raw, place + 1)
-    for start in places:
-        if start > len(raw):
-            raise BadProgram("A circuit is cut off.")
-        header = struct.unpack_from(CIRCUIT_HEADER[version >= 12], raw, start)
-        yield header[3], header[4], header[6], header[7]
 
 
 def check_circuit(circuit: QuantumCircuit, *, max_bits: int = MAX_BITS) -> None:
