@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from typing import Any, NoReturn
 
 from coldplate.errors import BadInput
@@ -111,9 +111,31 @@ def check_texts(value: Any) -> None:
             waiting.extend(item)
 
 
+def check_tags(value: Any, *, allowed: Collection[str], where: str) -> None:
+    """Refuse what a client would make into something else when a result repeats it.
+
+    Args:
+        allowed: The types of tagged values that may be inside.
+        where: What it is, for errors.
+    """
+    waiting: list[Any] = [value]
+    while waiting:
+        item = waiting.pop()
+        if isinstance(item, dict):
+            tag = item.get("__type__")
+            if "__type__" in item and (not isinstance(tag, str) or tag not in allowed):
+                raise BadInput(f"{where} has a value of type {str(tag)[:60]!r}, which results can't repeat.")
+            waiting.extend(item.values())
+        elif isinstance(item, list | tuple):
+            waiting.extend(item)
+
+
 def dumps(value: Any) -> bytes:
-    """A JSON value as the bytes of an answer: the same value always gives the same bytes."""
-    return json.dumps(value, allow_nan=False, separators=(",", ":")).encode("ascii")
+    """A JSON value as the bytes of an answer: the same value always gives the same bytes.
+
+    A number that is not finite is written as the official service does, NaN or Infinity; clients read that.
+    """
+    return json.dumps(value, separators=(",", ":")).encode("ascii")
 
 
 def fields(value: object, names: Iterable[str], *, where: str) -> dict[str, Any]:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 import warnings
 from collections.abc import Mapping
-from importlib.util import find_spec
+from typing import Any
 
 from ibm_quantum_schemas.common.annotation_serializer import AnnotationSerializer
 from qiskit import qpy
@@ -38,11 +39,15 @@ from qiskit.circuit import (
 from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
 
 from coldplate.errors import BadProgram, LimitExceeded, NotIsa
+from coldplate.wire.params import check_structure, check_tags
 from coldplate.wire.qpy_scan import scan
 
-# QPY 10 to 12 may hold expressions that symengine writes with pickle, and would read with it.
-if find_spec("symengine") is not None:
-    raise ImportError("Coldplate must not run where symengine is installed: it would unpickle users' data.")
+# QPY 10 to 12 may hold expressions that symengine reads with pickle, and old readers gave texts to sympy's
+# eval: in a process that loads QPY neither can be imported, installed or not.
+for banned in ("symengine", "sympy"):
+    if sys.modules.get(banned) is not None:
+        raise ImportError(f"{banned} must not be loaded in a process that reads users' circuits.")
+    sys.modules[banned] = None  # type: ignore[assignment]
 
 VERSIONS = frozenset({9, *range(13, 19)})
 MAX_BITS = 100_000  # qubits, and clbits, of one circuit
@@ -72,6 +77,7 @@ ALLOWED = OWN | frozenset(BY_NAME.values())
 INSIDE = frozenset(
     {"MCPhaseGate", "MCXGate", "PauliGate", "PermutationGate", "DiagonalGate", "StatePreparation"}
 )
+REPEATED = frozenset({"complex", "datetime", "ndarray", "set"})  # tags that metadata may have
 NAMES = INSIDE | {kind.__name__ for kind in ALLOWED}
 
 
@@ -110,10 +116,7 @@ def check_circuit(circuit: QuantumCircuit, *, max_bits: int = MAX_BITS) -> None:
     Raises:
         BadProgram, NotIsa, LimitExceeded: See `load_circuits`.
     """
-    try:
-        json.dumps(circuit.metadata, allow_nan=False)  # results repeat it
-    except (ValueError, TypeError):
-        raise BadProgram("A circuit's metadata is not JSON, or has numbers that are not finite.") from None
+    check_metadata(circuit.metadata)
     waiting = [(circuit, 0)]
     while waiting:
         block, depth = waiting.pop()
@@ -129,6 +132,16 @@ def check_circuit(circuit: QuantumCircuit, *, max_bits: int = MAX_BITS) -> None:
             check_operation(operation)
             if isinstance(operation, ControlFlowOp):
                 waiting.extend((inner, depth + 1) for inner in operation.blocks)
+
+
+def check_metadata(metadata: Any) -> None:
+    """Refuse a circuit's metadata that results could not repeat."""
+    try:
+        text = json.dumps(metadata, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        raise BadProgram("A circuit's metadata is not JSON, or has numbers that are not finite.") from None
+    check_structure(text.encode("ascii"))
+    check_tags(metadata, allowed=REPEATED, where="A circuit's metadata")
 
 
 def check_operation(operation: Operation) -> None:

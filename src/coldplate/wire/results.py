@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -42,9 +43,9 @@ def plain(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         if value.dtype.kind == "c":
             return plain(np.stack([value.real, value.imag], axis=-1))
-        if value.dtype.kind == "f":  # JSON has no number for what is not finite
-            return np.where(np.isfinite(value), value.astype(object), None).tolist()
-        return value.tolist()
+        return plain(value.tolist())
+    if isinstance(value, float) and not isfinite(value):
+        return None  # JSON has no number for it
     if isinstance(value, dict):
         return {str(name): plain(item) for name, item in value.items()}
     if isinstance(value, list | tuple):
