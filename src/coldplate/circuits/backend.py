@@ -19,8 +19,11 @@ class Backend(Protocol):
         simulator: Whether it is an ideal simulator: it then takes any gate Qiskit can simulate.
     """
 
-    name: str
-    simulator: bool
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def simulator(self) -> bool: ...
 
     @property
     def target(self) -> Target: ...

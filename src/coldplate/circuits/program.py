@@ -43,6 +43,11 @@ class Item:
         return self.values.shape[:-1]
 
     @property
+    def flat_values(self) -> NDArray[np.float64]:
+        """Parameter values of all elements, shape ``(num_elements, num_parameters)``."""
+        return self.values.reshape(prod(self.shape), self.values.shape[-1])
+
+    @property
     def executions(self) -> int:
         """Shots over all elements."""
         return prod(self.shape) * self.shots

@@ -1,0 +1,140 @@
+"""Components as circuits for Aer: on their own qubits, delays replaced by what they do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from qiskit.circuit import (
+    CircuitInstruction,
+    ControlFlowOp,
+    Parameter,
+    ParameterExpression,
+    QuantumCircuit,
+    Qubit,
+)
+from qiskit.circuit.classical import types
+
+from coldplate.backends.aer_noise import AerNoise
+from coldplate.circuits.angles import Angles, is_free
+from coldplate.circuits.components import Component
+from coldplate.circuits.timing import delay_seconds
+from coldplate.errors import BadInput
+
+
+@dataclass(frozen=True)
+class Idling:
+    """What delays do: what noise makes of them, and their unit in seconds."""
+
+    noise: AerNoise | None
+    dt: float | None
+
+
+Batch = tuple[list[QuantumCircuit], list[dict[Parameter, list[float]]] | None]  # as AerSimulator.run takes it
+
+
+def batch(component: Component, circuit: QuantumCircuit, angles: Angles, *, idling: Idling) -> Batch:
+    """A component for every element: one circuit and its angles, or bound circuits where it has control flow.
+
+    Args:
+        circuit: The component's circuit, for its registers and variables.
+    """
+    place = dict(zip(component.wires, component.qubits, strict=True))
+    built = empty(component, circuit)
+    if component.has_control_flow:
+        add(built, component.instructions, idling, place)
+        return [bind(built, row) for row in angles.rows(built.parameters)], None
+    instructions, expressions = plain(component.instructions)
+    add(built, instructions, idling, place)
+    if not expressions:
+        return [built] * len(angles.values), None
+    binds = {
+        parameter: as_list(angles.of(expression), len(angles.values))
+        for parameter, expression in expressions.items()
+    }
+    return [built], [binds]
+
+
+def as_list(values: object, number: int) -> list[float]:
+    """One value per element."""
+    found: list[float] = np.broadcast_to(np.asarray(values, dtype=np.float64), (number,)).tolist()
+    return found
+
+
+def bind(circuit: QuantumCircuit, values: Mapping[Parameter, float]) -> QuantumCircuit:
+    """A circuit without parameters."""
+    return circuit.assign_parameters(values) if values else circuit
+
+
+def plain(
+    instructions: Iterable[CircuitInstruction],
+) -> tuple[list[CircuitInstruction], dict[Parameter, ParameterExpression]]:
+    """Instructions with one plain parameter per angle, and what each stands for.
+
+    Aer binds plain parameters for all elements at once; expressions are evaluated before.
+    """
+    found: list[CircuitInstruction] = []
+    expressions: dict[Parameter, ParameterExpression] = {}
+    for instruction in instructions:
+        operation = instruction.operation
+        if operation.name != "delay" and any(map(is_free, operation.params)):
+            operation = operation.to_mutable()
+            for place, value in enumerate(operation.params):
+                if is_free(value):
+                    parameter = Parameter(f"angle{len(expressions)}")
+                    expressions[parameter] = value
+                    operation.params[place] = parameter
+            instruction = CircuitInstruction(operation, instruction.qubits, instruction.clbits)
+        found.append(instruction)
+    return found, expressions
+
+
+def empty(component: Component, circuit: QuantumCircuit) -> QuantumCircuit:
+    """A circuit with a component's wires; where there is control flow, with all registers and variables.
+
+    Raises:
+        BadInput: It has variables that can't be simulated.
+    """
+    if not component.has_control_flow:
+        return QuantumCircuit(list(component.wires), list(component.bits))
+    built = QuantumCircuit(list(component.wires), circuit.clbits)
+    for register in circuit.cregs:
+        built.add_register(register)
+    for variable in circuit.iter_declared_vars():
+        if isinstance(variable.type, types.Bool):
+            raise BadInput(
+                f"The variable {variable.name} is boolean, which can't be simulated; use a classical bit."
+            )
+        built.add_uninitialized_var(variable)
+    return built
+
+
+def add(
+    circuit: QuantumCircuit,
+    instructions: Iterable[CircuitInstruction],
+    idling: Idling,
+    place: Mapping[Qubit, int],
+) -> None:
+    """Append instructions, with delays as what they do, also inside control flow.
+
+    Args:
+        place: The device's qubit behind each qubit.
+    """
+    for instruction in instructions:
+        operation = instruction.operation
+        if operation.name == "delay":
+            if idling.noise is not None:
+                seconds = delay_seconds(operation, dt=idling.dt)
+                error = idling.noise.idle(place[instruction.qubits[0]], seconds)
+                if error is not None:
+                    circuit.append(error.to_instruction(), instruction.qubits)
+            continue
+        if isinstance(operation, ControlFlowOp):
+            blocks = []
+            for block in operation.blocks:
+                inner = dict(zip(block.qubits, (place[qubit] for qubit in instruction.qubits), strict=True))
+                blocks.append(block.copy_empty_like())
+                add(blocks[-1], block.data, idling, inner)
+            operation = operation.replace_blocks(blocks)
+        circuit._append(CircuitInstruction(operation, instruction.qubits, instruction.clbits))

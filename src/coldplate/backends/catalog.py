@@ -1,0 +1,125 @@
+"""The catalog: a TOML file of backends. Importing this costs nothing; `load` imports the lab."""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from coldplate.errors import ColdplateError, UnknownBackend
+
+if TYPE_CHECKING:
+    from coldplate.circuits.backend import Backend
+
+SHIPPED = Path(__file__).with_name("catalog.toml")
+KINDS = ("ideal", "emulated", "clifford")
+METHODS = ("statevector", "matrix_product_state", "stabilizer")
+MOCK = "mock"
+
+
+class BadCatalog(ColdplateError):
+    """The catalog file says something that can't be."""
+
+    code, http, solution = 4040, 500, "Correct the catalog file; `coldplate doctor` checks it."
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One backend as the catalog names it."""
+
+    name: str
+    kind: str  # ideal, emulated, clifford
+    snapshot: str | None = None
+    method: str = "statevector"  # of ideal simulators
+    qubits: int = 0  # of ideal simulators
+    noise: bool | float = True
+    pace: str = "fast"  # fast, real
+    lanes: int = 1
+    fractional: bool = False  # add rx and rzz
+    status: str = "online"
+    status_reason: str | None = None
+    mock_of: str | None = None
+
+    @property
+    def noise_scale(self) -> float:
+        """What every error probability is multiplied by."""
+        return float(self.noise)
+
+    def twin(self) -> Entry:
+        """The mock for dry runs; clients replace what stands before the first `_` to get its name."""
+        rest = self.name.partition("_")[2]
+        return replace(self, name=f"{MOCK}_{rest}", mock_of=self.name, lanes=4, pace="fast", status="online")
+
+
+def read(path: Path | None = None) -> tuple[Entry, ...]:
+    """All backends of a catalog, each device followed by its mock.
+
+    Raises:
+        BadCatalog: The file is not a catalog; the message names the backend and the field.
+    """
+    file = path or SHIPPED
+    try:
+        rows = tomllib.loads(file.read_text("utf-8")).get("backends", [])
+    except (OSError, tomllib.TOMLDecodeError) as error:
+        raise BadCatalog(f"Catalog {file.name} can't be read: {error}") from error
+    entries = [_entry(row) for row in rows]
+    everything = [each for entry in entries for each in (entry, entry.twin())]
+    names = [entry.name for entry in everything]
+    for name in names:
+        if names.count(name) > 1:
+            raise BadCatalog(f"Two backends of the catalog would be called {name!r}.")
+    return tuple(everything)
+
+
+def _entry(row: dict[str, Any]) -> Entry:
+    name = row.get("name", "?")
+    known = {field.name for field in fields(Entry)} - {"mock_of"}
+    for field in row.keys() - known:
+        raise BadCatalog(f"Backend {name!r}: there is no field {field!r}.")
+    try:
+        entry = Entry(**row)
+    except TypeError as error:
+        raise BadCatalog(f"Backend {name!r}: name and kind are needed.") from error
+    _check(entry)
+    return entry
+
+
+def _check(entry: Entry) -> None:
+    wrong = {
+        "name": "_" not in entry.name or entry.name.startswith(MOCK),
+        "kind": entry.kind not in KINDS,
+        "method": entry.method not in METHODS,
+        "pace": entry.pace not in ("fast", "real"),
+        "lanes": entry.lanes < 1,
+        "noise": entry.noise_scale < 0,
+        "status": entry.status not in ("online", "paused", "offline"),
+        "qubits": entry.kind == "ideal" and entry.qubits < 1,
+        "snapshot": entry.kind != "ideal" and entry.snapshot is None,
+    }
+    for field, is_wrong in wrong.items():
+        if is_wrong:
+            raise BadCatalog(f"Backend {entry.name!r}: {field} = {getattr(entry, field)!r} can't be.")
+
+
+def find(name: str, path: Path | None = None) -> Entry:
+    """The entry of a backend.
+
+    Raises:
+        UnknownBackend: The catalog has none of this name.
+    """
+    for entry in read(path):
+        if entry.name == name:
+            return entry
+    raise UnknownBackend(f"There is no backend {name!r}.")
+
+
+def load(name: str, path: Path | None = None) -> Backend:
+    """A backend that can run programs.
+
+    Raises:
+        UnknownBackend: The catalog has none of this name.
+    """
+    from coldplate.backends.build import build  # only here: this imports Qiskit
+
+    return build(find(name, path))

@@ -1,0 +1,42 @@
+"""Circuits with gates that no simulator knows, written with gates that all know."""
+
+from __future__ import annotations
+
+from qiskit.circuit import ControlFlowOp, QuantumCircuit
+from qiskit.circuit.equivalence_library import SessionEquivalenceLibrary
+from qiskit.transpiler import PassManager
+from qiskit.transpiler.passes import BasisTranslator, HighLevelSynthesis, UnrollCustomDefinitions
+
+GATES = """
+    ccx ccz cp crx cry crz cswap csx cu cx cy cz ecr h id p r rx rxx ry ryy rz rzx rzz s sdg swap sx sxdg
+    t tdg u u1 u2 u3 unitary x y z
+""".split()  # noqa: SIM905
+OTHERS = ["barrier", "break_loop", "continue_loop", "delay", "measure", "reset", "store"]
+CONTROL_FLOW = ["for_loop", "if_else", "switch_case", "while_loop"]
+KNOWN = frozenset([*GATES, *OTHERS, *CONTROL_FLOW])
+
+
+def lower(circuit: QuantumCircuit) -> QuantumCircuit:
+    """The same circuit in known gates; itself where it has no others. Parameters and registers stay."""
+    if is_known(circuit):
+        return circuit
+    basis = sorted(KNOWN)
+    passes = PassManager(
+        [
+            HighLevelSynthesis(basis_gates=basis, equivalence_library=SessionEquivalenceLibrary),
+            UnrollCustomDefinitions(SessionEquivalenceLibrary, basis_gates=basis),
+            BasisTranslator(SessionEquivalenceLibrary, target_basis=basis),
+        ]
+    )
+    return passes.run(circuit)
+
+
+def is_known(circuit: QuantumCircuit) -> bool:
+    """Whether all gates are known, those inside control flow included."""
+    for instruction in circuit.data:
+        operation = instruction.operation
+        if operation.name not in KNOWN:
+            return False
+        if isinstance(operation, ControlFlowOp) and not all(map(is_known, operation.blocks)):
+            return False
+    return True

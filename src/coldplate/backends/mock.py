@@ -1,0 +1,58 @@
+"""The mock twin of a backend: takes what the backend takes, runs nothing, and answers with random bits."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.random import Generator
+from numpy.typing import NDArray
+from qiskit.transpiler import Target
+
+from coldplate.backends.emulator import Emulator
+from coldplate.circuits.isa import check_rzz_values
+from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pack_bits
+
+
+@dataclass(frozen=True)
+class Mock:
+    """A backend for dry runs.
+
+    Attributes:
+        twin: What it stands for.
+    """
+
+    name: str
+    twin: Emulator
+
+    @property
+    def target(self) -> Target:
+        """The twin's."""
+        return self.twin.target
+
+    @property
+    def simulator(self) -> bool:
+        """Whether the twin is an ideal simulator."""
+        return self.twin.simulator
+
+    def run(self, program: Program, rng: Generator) -> Outcomes:
+        """Random outcomes of the right shapes; nothing is charged."""
+        return Outcomes(tuple(self._run(item, program, rng) for item in program.items), usage_s=0.0)
+
+    def _run(self, item: Item, program: Program, rng: Generator) -> ItemOutcome:
+        if not self.simulator:
+            check_rzz_values(item)
+        _, longest = self.twin.execution_s(item, program)
+        bits: dict[str, NDArray[np.uint8]] = {}
+        iq: dict[str, NDArray[Any]] = {}
+        for register in item.circuit.cregs:
+            shape = (*item.shape, item.shots, len(register))
+            if program.meas_level in ("classified", "both"):
+                bits[register.name] = pack_bits(rng.integers(0, 2, shape, dtype=np.uint8).astype(bool))
+            if program.meas_level != "classified":
+                plane = rng.standard_normal(shape) + 1j * rng.standard_normal(shape)
+                average = program.meas_level == "avg_kerneled"
+                iq[register.name] = plane.mean(axis=-2) if average else plane
+        span = (program.clock_start, program.clock_start)
+        return ItemOutcome(bits, iq, span, duration_s=longest, metadata={"method": "mock"})

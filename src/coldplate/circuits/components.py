@@ -1,0 +1,127 @@
+"""A circuit's connected components: parts that no gate, bit or condition joins.
+
+Each is simulated by itself, so an idle qubit costs nothing and a lone one next to nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeAlias
+
+from qiskit.circuit import CircuitInstruction, Clbit, ControlFlowOp, QuantumCircuit, Qubit
+
+from coldplate.circuits.rotation import split
+
+Wire: TypeAlias = Qubit | Clbit
+
+
+@dataclass(frozen=True)
+class Component:
+    """One component that sets at least one bit.
+
+    Attributes:
+        qubits: Indices of its qubits in the circuit, ascending.
+        clbits: Indices of its bits, ascending.
+        wires: The qubits themselves, in the order of `qubits`.
+        bits: The bits themselves, in the order of `clbits`.
+        instructions: In order, without barriers.
+    """
+
+    qubits: tuple[int, ...]
+    clbits: tuple[int, ...]
+    wires: tuple[Qubit, ...]
+    bits: tuple[Clbit, ...]
+    instructions: tuple[CircuitInstruction, ...]
+
+    @cached_property
+    def parts(self) -> tuple[tuple[CircuitInstruction, ...], tuple[CircuitInstruction, ...]]:
+        """The instructions before the final measurements, and the final measurements."""
+        circuit = QuantumCircuit(list(self.wires), list(self.bits))
+        for instruction in self.instructions:
+            circuit._append(instruction)
+        body, final = split(circuit)
+        return tuple(body), tuple(final)
+
+    @cached_property
+    def has_control_flow(self) -> bool:
+        """Whether something depends on what was measured, or is repeated."""
+        return any(is_classical(instruction) for instruction in self.instructions)
+
+    @cached_property
+    def is_static(self) -> bool:
+        """Whether it is gates, delays and resets, and then one measurement per qubit."""
+        body, final = self.parts
+        return (
+            not self.has_control_flow
+            and all(instruction.operation.name != "measure" for instruction in body)
+            and len({instruction.qubits[0] for instruction in final}) == len(final)
+        )
+
+
+def is_classical(instruction: CircuitInstruction) -> bool:
+    """Whether an instruction is control flow, or writes a variable."""
+    return isinstance(instruction.operation, ControlFlowOp) or instruction.operation.name == "store"
+
+
+def components(circuit: QuantumCircuit) -> list[Component]:
+    """All components that set a bit, in the order of their first qubits; the others can't be seen."""
+    joined = Joined()
+    spread: list[Wire] = []  # wires of instructions that share variables
+    for instruction in circuit.data:
+        if instruction.operation.name == "barrier":
+            continue
+        wires = [*instruction.qubits, *instruction.clbits]
+        joined.join(wires)
+        if is_classical(instruction):
+            spread += wires[:1]
+    if any(True for _ in circuit.iter_vars()):
+        joined.join(spread)
+    members: dict[Wire, list[CircuitInstruction]] = {}
+    for instruction in circuit.data:
+        if instruction.operation.name != "barrier" and (instruction.qubits or instruction.clbits):
+            first = instruction.qubits[0] if instruction.qubits else instruction.clbits[0]
+            members.setdefault(joined.root(first), []).append(instruction)
+    found = (build(circuit, instructions) for instructions in members.values())
+    return sorted((one for one in found if one.clbits), key=lambda one: (one.qubits, one.clbits))
+
+
+def build(circuit: QuantumCircuit, instructions: list[CircuitInstruction]) -> Component:
+    """The component of some instructions."""
+    qubits = {qubit for instruction in instructions for qubit in instruction.qubits}
+    bits = {bit for instruction in instructions for bit in instruction.clbits}
+    wires = sorted((circuit.find_bit(qubit).index, qubit) for qubit in qubits)
+    clbits = sorted((circuit.find_bit(bit).index, bit) for bit in bits)
+    return Component(
+        qubits=tuple(index for index, _ in wires),
+        clbits=tuple(index for index, _ in clbits),
+        wires=tuple(qubit for _, qubit in wires),
+        bits=tuple(bit for _, bit in clbits),
+        instructions=tuple(instructions),
+    )
+
+
+class Joined:
+    """Sets of wires that grow together."""
+
+    def __init__(self) -> None:
+        self._parent: dict[Wire, Wire] = {}
+
+    def root(self, wire: Wire) -> Wire:
+        """The wire that stands for the set of this one."""
+        parent = self._parent
+        parent.setdefault(wire, wire)
+        while parent[wire] is not wire:
+            parent[wire] = parent[parent[wire]]
+            wire = parent[wire]
+        return wire
+
+    def join(self, wires: Iterable[Wire]) -> None:
+        """Make one set of the sets of some wires."""
+        first: Wire | None = None
+        for wire in wires:
+            root = self.root(wire)
+            if first is None:
+                first = root
+            self._parent[root] = first
