@@ -266,6 +266,12 @@ EXECUTOR = (
     later("scheduler_timing", BOOL, False, idle=[False]),
     later("stretch_values", BOOL, False, idle=[False]),
     *EXPERIMENTAL,
+    Option(
+        "experimental.seed",
+        SEED,
+        note="our own: the same job with the same seed gives the same bytes; without it, the "
+        "simulator.seed_simulator of the client-side primitives is used",
+    ),
 )
 
 TABLES: dict[str, tuple[Option, ...]] = {

@@ -51,15 +51,43 @@ def estimator_options(params: Mapping[str, Any]) -> EstimatorOptions:
     )
 
 
+def executor_options(schema_version: str, options: Mapping[str, Any]) -> Execution:
+    """How an executor job's circuits are run; for errors see `sampler_options`."""
+    settled = settle("executor", {"schema_version": schema_version, "options": options})
+    return Execution(
+        init_qubits=settled["init_qubits"],
+        rep_delay_s=settled["rep_delay"],
+        method=settled["experimental.method"],
+    )
+
+
+def executor_seed(options: Mapping[str, Any], passthrough: Any) -> int | None:
+    """The seed of an executor job: its own, or the one that client-side primitives were given.
+
+    Those send no simulator options; what they were given is in their notes to themselves.
+    """
+    own = (options.get("experimental") or {}).get("seed")
+    found = passthrough if own is None else None
+    for name in ("post_processor", "options", "simulator", "seed_simulator"):
+        found = found.get(name) if isinstance(found, dict) else None
+    if own is None and type(found) is int and 0 <= found < 2**64:
+        return found
+    return None if own is None else int(own)
+
+
+def supports_qiskit(params: Mapping[str, Any]) -> bool:
+    """Whether the client reads tagged results; without it they are plain JSON."""
+    return bool(params.get("support_qiskit"))
+
+
 def execution(settled: Mapping[str, Any]) -> Execution:
     """How circuits are run."""
     gates, coupling = settled["simulator.basis_gates"], settled["simulator.coupling_map"]
-    noise = settled["simulator.noise_model"]
     return Execution(
         meas_level=settled.get("execution.meas_type", "classified"),
         init_qubits=settled["execution.init_qubits"],
         rep_delay_s=settled["execution.rep_delay"],
-        noise=noise,
+        noise=settled["simulator.noise_model"],
         method=settled["experimental.method"],
         basis_gates=None if gates is None else frozenset(gates),
         coupling=None if coupling is None else frozenset((first, second) for first, second in coupling),
