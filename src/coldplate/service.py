@@ -336,7 +336,7 @@ class Service:
         return record
 
     def queue_length(self, name: str) -> int:
-        """Jobs that wait for a backend."""
+        """Jobs of a backend that have not ended: what `least_busy` compares."""
         return self._store.queue_lengths().get(name, 0)
 
     def properties(

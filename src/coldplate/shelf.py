@@ -7,7 +7,7 @@ from pathlib import Path
 
 from coldplate.blobs import LocalBlobs
 from coldplate.domain.job import Job
-from coldplate.errors import ResultDamaged
+from coldplate.errors import ResultDamaged, Unavailable
 
 MAX_VERIFIED = 10_000  # results whose checksum is remembered as right; afterwards it is computed again
 
@@ -20,8 +20,15 @@ class Shelf:
         self._verified: set[str] = set()
 
     def put_params(self, job: Job, params: bytes) -> tuple[int, str]:
-        """Store a job's params durably; their size and SHA-256."""
-        return self._blobs.put(job.params_key, params)
+        """Store a job's params durably; their size and SHA-256.
+
+        Raises:
+            Unavailable: There is no room for them.
+        """
+        try:
+            return self._blobs.put(job.params_key, params)
+        except OSError as error:  # nothing refers to them yet, so that a repeat does no harm
+            raise Unavailable(f"The job's inputs can't be stored ({error.strerror}).") from error
 
     def params(self, job: Job) -> bytes | None:
         """A job's params as they were sent; None when they were taken away."""

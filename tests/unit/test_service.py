@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import threading
 from dataclasses import replace
@@ -29,6 +30,7 @@ from coldplate.errors import (
     SessionClosed,
     SessionNotInPlan,
     TooManyTags,
+    Unavailable,
     UnknownBackend,
     UnknownCalibration,
     UnknownInstance,
@@ -251,6 +253,18 @@ def test_params_are_on_disk_before_the_job_is_known(office):
     office.store.add_job = look_first
     office.submit()
     assert seen == [PARAMS]
+
+
+def test_full_disk_refuses_a_job_which_may_be_sent_again(office, monkeypatch):
+    def full(key, data):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as disk:
+        disk.setattr(office.blobs, "put", full)
+        with pytest.raises(Unavailable, match="No space left"):
+            office.submit(fingerprint="same")
+    assert office.service.jobs(ADA, JobFilter(OURS.id))[1] == 0
+    assert office.submit(fingerprint="same").state is JobState.QUEUED
 
 
 def test_instance_at_its_limit_submits_no_more_until_the_window_moves_on(office):

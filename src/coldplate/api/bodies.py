@@ -40,7 +40,7 @@ async def read_large(request: Request, *, limit: int, directory: Path | None) ->
         PayloadTooLarge: The body is larger than `limit`, by its declared length or by count.
         Unavailable: There is no room for it.
     """
-    with tempfile.SpooledTemporaryFile(max_size=SMALL, dir=directory and str(directory)) as file:
+    with tempfile.SpooledTemporaryFile(max_size=SMALL, dir=str(directory) if directory else None) as file:
         pending = bytearray()
         async for chunk in _limited(request, limit):
             pending += chunk

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
 from uuid import uuid4
 
 from fastapi import Request
@@ -81,36 +83,33 @@ class OutcomeUnknown(Exception):
     """Something broke while a job or session was being stored: it may exist, so no status may be sent."""
 
 
-async def tell_refusal(request: Request, error: Exception) -> Response:
-    """A `ColdplateError` as its answer."""
-    assert isinstance(error, ColdplateError)
+async def tell_refusal(request: Request, error: ColdplateError) -> Response:
+    """An error with a name."""
     return refusal(error)
 
 
-async def tell_invalid(request: Request, error: Exception) -> Response:
+async def tell_invalid(request: Request, error: RequestValidationError) -> Response:
     """A path or query parameter of another type."""
-    assert isinstance(error, RequestValidationError)
     first = error.errors()[0]
     place = ".".join(str(part) for part in first["loc"])
     return refusal(BadRequest(f"{place}: {first['msg']}."))
 
 
-async def tell_http(request: Request, error: Exception) -> Response:
+async def tell_http(request: Request, error: HTTPException) -> Response:
     """An unknown path (404) or a verb it doesn't know (405)."""
-    assert isinstance(error, HTTPException)
     known = NotOffered(f"{request.scope['method']} {request.scope['path']} is not part of this server.")
     answer = refusal(known, status=error.status_code)
     answer.headers.update(error.headers or {})
     return answer
 
 
-async def tell_nothing(request: Request, error: Exception) -> Response:
+async def tell_nothing(request: Request, error: OutcomeUnknown) -> Response:
     """The outcome is unknown: log it and close the connection."""
     surprise(request.scope, error)
     return HangUp()
 
 
-TELLERS = {
+TELLERS: dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]] = {
     ColdplateError: tell_refusal,
     RequestValidationError: tell_invalid,
     HTTPException: tell_http,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 
 from coldplate.errors import BadRequest
@@ -32,3 +33,28 @@ def moment(text: str | None, *, name: str) -> datetime | None:
         return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise BadRequest(f"{name} is {text!r}, not a moment in ISO 8601.") from error
+
+
+def cursor(start: int) -> str:
+    """The cursor of the page that begins at a position; clients need not know what is in it."""
+    return urlsafe_b64encode(f"at:{start}".encode()).decode()
+
+
+def cursor_start(text: str | None) -> int:
+    """Where the page of a cursor begins; without one, at the beginning.
+
+    >>> cursor_start(cursor(100)), cursor_start(None)
+    (100, 0)
+
+    Raises:
+        BadRequest: It is not a cursor that `cursor` makes.
+    """
+    if not text:
+        return 0
+    try:
+        mark, start = urlsafe_b64decode(text.encode()).decode("ascii").split(":")
+    except ValueError as error:
+        raise BadRequest(f"{text!r} is not a cursor of this server.") from error
+    if mark != "at" or not start.isdigit() or len(start) > 15:
+        raise BadRequest(f"{text!r} is not a cursor of this server.")
+    return int(start)

@@ -13,7 +13,9 @@ from starlette.responses import Response
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobState
+from coldplate.domain.query import Workload
 from coldplate.domain.session import Session, SessionState
+from coldplate.domain.usage import UsageReport
 from coldplate.errors import ColdplateError, RanTooLong
 
 JsonObject = dict[str, Any]
@@ -188,10 +190,9 @@ def status_object(record: BackendRecord, queue_length: int) -> JsonObject:
 
 
 def instance_object(instance: Instance) -> JsonObject:
-    """What an instance may use."""
-    value: JsonObject = {"id": instance.id, "name": instance.name, "plan_id": instance.plan_id}
-    value["backends"] = None if instance.backends is None else list(instance.backends)
-    return value | _limits(instance) | {"qctrl_enabled": False, "tags": list(instance.tags)}
+    """What an instance may use; `backends` is null when it may use all."""
+    value = {"id": instance.id, "name": instance.name, "plan_id": instance.plan_id, "tags": instance.tags}
+    return value | {"backends": instance.backends, "qctrl_enabled": False} | _limits(instance)
 
 
 def _limits(instance: Instance) -> JsonObject:
@@ -200,11 +201,36 @@ def _limits(instance: Instance) -> JsonObject:
     return {key: seconds for key, seconds in limits.items() if seconds is not None}
 
 
+def usage_object(instance: Instance, report: UsageReport) -> JsonObject:
+    """What an instance has used; asked for before every submission."""
+    period = {"start_time": utc(report.start), "end_time": utc(report.end)}
+    value = {"instance_id": instance.id, "plan_id": instance.plan_id, "usage_period": period}
+    used = {"usage_consumed_seconds": report.consumed_s, "usage_limit_reached": report.limit_reached}
+    return value | used | _limits(instance)
+
+
+def workload_object(workload: Workload) -> JsonObject:
+    """A job outside sessions, a session or a batch, as the list of workloads has it."""
+    return {
+        "id": workload.id,
+        "mode": workload.mode,
+        "created": utc(workload.created),
+        "ended": utc(workload.ended),
+        "backend": workload.backend,
+        "instance": workload.instance,
+        "user_id": workload.user,
+        "accepting_jobs": workload.accepting_jobs,
+        "status": workload.status,
+        "status_reason": workload.status_reason,
+        "tags": workload.tags,
+        "usage_seconds": workload.usage_s,
+    }
+
+
 def account_object(instances: Iterable[Instance]) -> JsonObject:
     """The plans of an account: what its instances share out."""
     plans = [
-        {"plan_id": i.plan_id, "instance_id": i.id, "backends": list(i.backends or ())} | _limits(i)
-        for i in instances
+        {"plan_id": i.plan_id, "instance_id": i.id, "backends": i.backends} | _limits(i) for i in instances
     ]
     return {"plans": plans}
 

@@ -14,19 +14,29 @@ CHUNK = 1 << 20  # 2.6 times the throughput of the usual 64 KiB
 Sent = Callable[[], None]
 
 
-class Receipted(Response):
-    """A JSON answer; `sent` is called, in a thread, once it was sent and no disconnect was seen."""
+def nothing() -> None:
+    """Nothing is to be done."""
 
-    def __init__(self, content: bytes, *, sent: Sent):
+
+class Receipted(Response):
+    """A JSON answer; `sent` is called, in a thread, once it was sent and no disconnect was seen.
+
+    `over` is called afterwards, whatever became of it.
+    """
+
+    def __init__(self, content: bytes, *, sent: Sent, over: Callable[[], None] = nothing):
         super().__init__(content, media_type="application/json")
-        self.sent = sent
+        self.sent, self.over = sent, over
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send, then tell."""
-        gone = await client_left(scope, receive)
-        await super().__call__(scope, receive, send)
-        if not gone:
-            await run_in_threadpool(self.sent)
+        try:
+            gone = await client_left(scope, receive)
+            await super().__call__(scope, receive, send)
+            if not gone:
+                await run_in_threadpool(self.sent)
+        finally:
+            self.over()
 
 
 class FileAnswer(Response):

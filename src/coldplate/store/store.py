@@ -9,10 +9,9 @@ import logging
 from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from datetime import datetime
-from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
-from sqlalchemy import Connection, inspect, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from coldplate.domain.backend import BackendRecord
@@ -22,12 +21,9 @@ from coldplate.domain.key import KeyRecord
 from coldplate.domain.query import FinalState, JobFilter, Workload, WorkloadFilter
 from coldplate.domain.session import Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
-from coldplate.errors import NewerData, Unavailable
-from coldplate.store import backends, jobs, people, queue, sessions, submissions, workloads
+from coldplate.errors import Unavailable
+from coldplate.store import backends, jobs, people, queue, schema, sessions, submissions, workloads
 from coldplate.store.database import Database
-
-MIGRATIONS = Path(__file__).with_name("migrations")
-HEAD = "0001"  # the newest migration; a test keeps it true
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -59,19 +55,10 @@ class Store:
         Raises:
             NewerData: A newer release has brought them beyond what this one knows.
         """
-        revision = self._read(_revision)
-        if revision == HEAD:
-            return
-        if revision is not None and revision > HEAD:
-            raise NewerData(f"The data directory is of a newer release (tables {revision}, known {HEAD}).")
-        from alembic import command  # only here: its import would slow down every start
-        from alembic.config import Config
-
-        config = Config()
-        config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
-        with self._database.writing() as connection:
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+        revision = self._read(schema.revision)
+        if revision != schema.HEAD:
+            with self._database.writing() as connection:
+                schema.bring_up_to_date(connection, revision)
 
     def close(self) -> None:
         """Write what is still to be written, and close all connections."""
@@ -328,12 +315,6 @@ def _cancel(connection: Connection, id: JobId, now: datetime) -> tuple[JobState,
     if jobs.end_queued(connection, id, FinalState(JobState.CANCELLED), now=now):
         return JobState.CANCELLED, True
     return jobs.mark_cancelled(connection, id), False
-
-
-def _revision(connection: Connection) -> str | None:
-    if not inspect(connection).has_table("alembic_version"):
-        return None
-    return connection.execute(text("SELECT version_num FROM alembic_version")).scalar_one_or_none()
 
 
 def _nothing(connection: Connection) -> None:

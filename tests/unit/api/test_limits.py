@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 import uvicorn
+import uvloop
 from starlette.types import Receive, Scope, Send
 
 from coldplate.api import limits
@@ -75,7 +76,7 @@ def run(app: App, sent: bytes) -> bytes:
         async with serving(app) as connect:
             return await talk(connect, sent)
 
-    return asyncio.run(once())
+    return uvloop.run(once())
 
 
 def refusal(text: bytes) -> tuple[int, str]:
@@ -147,7 +148,7 @@ def test_blank_lines_between_requests_do_not_keep_a_connection(monkeypatch):
             writer.write(b"\r\n\r\n")
             return await reader.read()
 
-    assert refusal(asyncio.run(idle()))[0] == 408
+    assert refusal(uvloop.run(idle()))[0] == 408
 
 
 def test_slow_body_is_refused(monkeypatch):
@@ -174,7 +175,7 @@ def test_body_that_takes_its_time_at_the_allowed_rate_is_read(monkeypatch):
                 await asyncio.sleep(0.01)
             return await reader.read()
 
-    assert asyncio.run(trickle()).endswith(b"/a 8000")
+    assert uvloop.run(trickle()).endswith(b"/a 8000")
 
 
 def test_connection_is_used_again_after_a_body_that_nobody_read():
@@ -186,7 +187,7 @@ def test_connection_is_used_again_after_a_body_that_nobody_read():
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             return await reader.read()
 
-    assert asyncio.run(twice()).count(b"HTTP/1.1 200") == 2
+    assert uvloop.run(twice()).count(b"HTTP/1.1 200") == 2
 
 
 def test_reader_that_never_reads_is_dropped(monkeypatch):
@@ -208,4 +209,4 @@ def test_reader_that_never_reads_is_dropped(monkeypatch):
             writer.transport.pause_reading()
             await asyncio.wait_for(dropped.wait(), 20)
 
-    asyncio.run(never_read())
+    uvloop.run(never_read())

@@ -14,7 +14,8 @@ from sqlalchemy import create_engine
 
 from coldplate.errors import NewerData
 from coldplate.store import tables
-from coldplate.store.store import HEAD, MIGRATIONS, Store
+from coldplate.store.schema import HEAD, MIGRATIONS, make, upgrade
+from coldplate.store.store import Store
 
 
 def schema(engine):
@@ -38,11 +39,10 @@ def schema(engine):
 
 @pytest.fixture
 def engines(url, tmp_path):
-    store = Store(url)
-    store.migrate()
-    store.close()
     migrated, made = create_engine(url), create_engine(f"sqlite:///{tmp_path / 'made.db'}")
-    tables.metadata.create_all(made)
+    for engine, bring in ((migrated, upgrade), (made, make)):
+        with engine.begin() as connection:
+            bring(connection)
     yield migrated, made
     migrated.dispose()
     made.dispose()
@@ -51,6 +51,8 @@ def engines(url, tmp_path):
 def test_sum_of_the_migrations_is_what_the_code_expects(engines):
     migrated, made = engines
     assert schema(migrated) == schema(made)
+    with made.connect() as connection:
+        assert MigrationContext.configure(connection).get_current_revision() == HEAD
     with migrated.connect() as connection:
         assert compare_metadata(MigrationContext.configure(connection), tables.metadata) == []
 

@@ -1,0 +1,110 @@
+"""The table of all routes, and the application that serves them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from fastapi import FastAPI
+from starlette.responses import Response
+
+import coldplate
+from coldplate.api.accounts import Accounts, not_offered, versions
+from coldplate.api.cloud import Cloud
+from coldplate.api.devices import Devices
+from coldplate.api.guard import BASE, TELLERS, Guard
+from coldplate.api.modern import Jobs, Sessions
+from coldplate.api.render import PLAN_PREFIX
+from coldplate.changes import Changes
+from coldplate.service import Service
+from coldplate.settings import Settings
+
+if TYPE_CHECKING:
+    from fastapi.telemetry import TelemetryConfig
+
+Route = tuple[str, str, Callable[..., Any]]
+
+# Whatever the environment says: nothing about a user's jobs leaves the server by itself.
+QUIET: TelemetryConfig = {
+    "tracing": False,
+    "metrics": False,
+    "logs": False,
+    "operation_spans": False,
+    "auto_configure": False,
+}
+
+
+def runtime_routes(service: Service, settings: Settings, changes: Changes) -> list[Route]:
+    """The runtime, under `/api/v1`; `/v1` and `/experimental` are other names of it (see `guard`)."""
+    jobs, sessions = Jobs(service, settings, changes), Sessions(service)
+    devices, accounts = Devices(service), Accounts(service)
+    return [
+        ("GET", "/jobs/{id}", jobs.read),  # first, because it is asked most often
+        ("GET", "/jobs", jobs.list),
+        ("POST", "/jobs", jobs.create),
+        ("DELETE", "/jobs/{id}", jobs.delete),
+        ("POST", "/jobs/{id}/cancel", jobs.cancel),
+        ("GET", "/jobs/{id}/results", jobs.results),
+        ("GET", "/jobs/{id}/logs", jobs.logs),
+        ("GET", "/jobs/{id}/metrics", jobs.metrics),
+        ("PUT", "/jobs/{id}/tags", jobs.set_tags),
+        ("GET", "/jobs/{id}/interim_results", not_offered),
+        ("GET", "/jobs/{id}/transpiled_circuits", not_offered),
+        ("POST", "/sessions", sessions.create),
+        ("GET", "/sessions/{id}", sessions.read),
+        ("PATCH", "/sessions/{id}", sessions.change),
+        ("DELETE", "/sessions/{id}/close", sessions.cancel),
+        ("GET", "/backends", devices.list),
+        ("GET", "/backends/{name}/configuration", devices.configuration),
+        ("GET", "/backends/{name}/properties", devices.properties),
+        ("GET", "/backends/{name}/defaults", devices.defaults),
+        ("GET", "/backends/{name}/status", devices.status),
+        ("GET", "/instance", accounts.instance),
+        ("GET", "/instances/usage", accounts.usage),
+        ("GET", "/instances/configuration", accounts.configuration),
+        ("PUT", "/instances/configuration", accounts.set_configuration),
+        ("GET", "/accounts/{id}", accounts.account),
+        ("GET", "/workloads", accounts.workloads),
+        ("GET", "/tags", accounts.tags),
+        ("GET", "/analytics/{figure}", not_offered),
+        ("GET", "/versions", versions),
+    ]
+
+
+def cloud_routes(service: Service) -> list[Route]:
+    """What clients ask of the cloud around the runtime."""
+    cloud = Cloud(service)
+    return [
+        ("POST", "/identity/token", cloud.token),
+        ("POST", "/v3/resources/search", cloud.search),
+        ("GET", f"{BASE}/{PLAN_PREFIX}{{plan}}", cloud.plan),
+        ("GET", "/v2/resource_instances", cloud.resources),
+        ("GET", "/v2/resource_instances/{crn:path}", cloud.resource),
+    ]
+
+
+def build_app(service: Service, settings: Settings, changes: Changes) -> FastAPI:
+    """The application: every route on one origin, found by path alone, whatever the Host header says."""
+    app = FastAPI(
+        title="Coldplate",
+        version=coldplate.__version__,
+        docs_url=None,  # these pages load their scripts from elsewhere
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would name the host the client claims
+        exception_handlers=TELLERS,
+        telemetry=QUIET,
+    )
+    runtime = [(verb, BASE + path, route) for verb, path, route in runtime_routes(service, settings, changes)]
+    for verb, path, route in runtime + cloud_routes(service):
+        app.add_api_route(path, route, methods=[verb], response_class=Response, name=name_of(route))
+    app.add_middleware(Guard)
+    return app
+
+
+def name_of(route: Callable[..., Any]) -> str:
+    """A route's name in the OpenAPI document.
+
+    >>> name_of(build_app)
+    'build_app'
+    """
+    return getattr(route, "__qualname__", "").replace(".", "_").lower()

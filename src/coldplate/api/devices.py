@@ -1,0 +1,56 @@
+"""REST of current clients: backends."""
+
+from __future__ import annotations
+
+from starlette.responses import Response
+
+from coldplate.api import render
+from coldplate.api.identify import Asker, who
+from coldplate.api.queries import moment
+from coldplate.service import Service
+
+
+class Devices:
+    """Routes of backends."""
+
+    def __init__(self, service: Service):
+        self.service = service
+
+    def list(self, asker: Asker, include_mocks: bool = False) -> Response:
+        """All backends of the instance, each with the length of its queue."""
+        found = self.service.backends(who(self.service, asker), mocks=include_mocks)
+        return render.reply({"devices": [render.backend_entry(*backend) for backend in found]})
+
+    def configuration(self, name: str, asker: Asker, calibration_id: str | None = None) -> Response:
+        """What a backend is: qubits, gates, coupling. It is the same for each of its calibrations."""
+        principal = who(self.service, asker)
+        record = self.service.backend(principal, name)
+        if calibration_id is not None:  # refuses one that doesn't exist
+            self.service.properties(principal, name, updated_before=None, calibration=calibration_id)
+        return render.reply(record.configuration)
+
+    def properties(
+        self,
+        name: str,
+        asker: Asker,
+        updated_before: str | None = None,
+        calibration_id: str | None = None,
+    ) -> Response:
+        """What was calibrated: the newest snapshot, or the newest older than a moment; null if nothing is."""
+        found = self.service.properties(
+            who(self.service, asker),
+            name,
+            updated_before=moment(updated_before, name="updated_before"),
+            calibration=calibration_id,
+        )
+        return render.reply(found)
+
+    def defaults(self, name: str, asker: Asker) -> Response:
+        """Pulse defaults: no backend has any more, as in the official service."""
+        self.service.backend(who(self.service, asker), name)
+        return render.reply(None)
+
+    def status(self, name: str, asker: Asker) -> Response:
+        """Whether a backend runs jobs, and how many wait."""
+        record = self.service.backend(who(self.service, asker), name)
+        return render.reply(render.status_object(record, self.service.queue_length(name)))

@@ -1,0 +1,274 @@
+"""REST of current clients: jobs and sessions. Routes hold no rules; `service` has them."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from typing import Annotated, Literal
+
+import msgspec
+from anyio import CapacityLimiter
+from anyio.to_thread import run_sync
+from fastapi import Query, Request
+from starlette.concurrency import run_in_threadpool as in_thread
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+
+from coldplate.api import render
+from coldplate.api.bodies import Buffer, parse, read_large, read_small
+from coldplate.api.guard import OutcomeUnknown
+from coldplate.api.held import held
+from coldplate.api.identify import Asker, Credentials, instance_of, who
+from coldplate.api.queries import LAST, PAGE, moment, page_size
+from coldplate.api.sending import FileAnswer, Receipted
+from coldplate.api.turns import Turn, Turns
+from coldplate.auth import Principal
+from coldplate.changes import Changes
+from coldplate.domain.job import Job
+from coldplate.domain.query import JobFilter
+from coldplate.domain.session import Mode, Session
+from coldplate.domain.submission import Submission
+from coldplate.errors import BadRequest, ColdplateError, UnknownJob
+from coldplate.service import Service
+from coldplate.settings import Settings
+
+LARGE_AT_ONCE = 4  # bodies that wait in files, and are copied to memory at the same time
+
+
+class Tags(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PUT /jobs/{id}/tags`: all the tags the job has from now on."""
+
+    tags: list[str]
+
+
+class NewSession(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `POST /sessions`."""
+
+    mode: Mode
+    backend: str | None = None
+    backend_name: str | None = None  # the published name of the same field
+    instance: str | None = None  # repeats the Service-CRN header
+    max_ttl: int | None = None  # seconds
+
+
+class SessionChange(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PATCH /sessions/{id}`."""
+
+    accepting_jobs: bool
+
+
+SUBMISSION = msgspec.json.Decoder(Submission)
+TAGS = msgspec.json.Decoder(Tags)
+NEW_SESSION = msgspec.json.Decoder(NewSession)
+SESSION_CHANGE = msgspec.json.Decoder(SessionChange)
+
+
+def fingerprint(kind: str, asker: Principal, body: Buffer) -> str:
+    """What makes a repeated POST the same POST: who asks, for which instance, with which bytes."""
+    digest = hashlib.sha256("\n".join((kind, asker.account, instance_of(asker).id)).encode())
+    digest.update(body)
+    return digest.hexdigest()
+
+
+@contextmanager
+def storing(turn: Turn) -> Iterator[str]:
+    """Around a write that creates something: a surprise inside must not become a status.
+
+    Gives the fingerprint; when the write fails, the turn is over, else when the answer was sent.
+    """
+    try:
+        yield turn.fingerprint
+    except Exception as error:
+        turn.end()
+        if isinstance(error, ColdplateError):
+            raise
+        raise OutcomeUnknown from error
+
+
+class Jobs:
+    """Routes of jobs."""
+
+    def __init__(self, service: Service, settings: Settings, changes: Changes):
+        self.service, self.changes, self.turns = service, changes, Turns()
+        self.max_body, self.large = settings.max_body, CapacityLimiter(LARGE_AT_ONCE)
+        self.spool = settings.data if settings.data.is_dir() else None
+
+    async def create(self, request: Request, asker: Asker) -> Response:
+        """Run a program: the answer has the new job's id."""
+        principal = await in_thread(who, self.service, asker)  # only those we know may upload
+        body = await read_large(request, limit=self.max_body, directory=self.spool)
+        submit = partial(self._submit, principal, asker, body)
+        job, turn = await (
+            in_thread(submit) if isinstance(body, bytes) else run_sync(submit, limiter=self.large)
+        )
+        accepted = {
+            "id": job.id,
+            "backend": job.backend,
+            "session_id": job.session,
+            "private": job.private,
+            "calibration_id": job.calibration,
+        }
+        delivered = partial(self.service.delivered, job.id)
+        return Receipted(msgspec.json.encode(accepted), sent=delivered, over=turn.end)
+
+    def _submit(self, principal: Principal, asker: Credentials, body: Buffer) -> tuple[Job, Turn]:
+        submission = parse(SUBMISSION, body)
+        params = bytes(submission.params)
+        turn = self.turns.take(fingerprint("job", principal, body))
+        with storing(turn) as mark:
+            job = self.service.submit(principal, submission, params, fingerprint=mark, caller=asker.caller)
+        return job, turn
+
+    def list(
+        self,
+        asker: Asker,
+        limit: int = PAGE,
+        offset: Annotated[int, Query(ge=0, le=LAST)] = 0,
+        sort: Literal["ASC", "DESC"] = "DESC",
+        pending: bool | None = None,
+        program: str | None = None,
+        backend: str | None = None,
+        session_id: str | None = None,
+        tags: Annotated[list[str] | None, Query()] = None,
+        created_after: str | None = None,
+        created_before: str | None = None,
+        exclude_params: bool = True,
+    ) -> Response:
+        """Jobs of the instance, newest first; `tags` are ANDed."""
+        principal = who(self.service, asker)
+        size = page_size(limit, most=PAGE, default=PAGE)
+        wanted = JobFilter(
+            instance=instance_of(principal).id,
+            limit=size,
+            offset=offset,
+            ascending=sort == "ASC",
+            pending=pending,
+            program=program,
+            backend=backend,
+            session=session_id,
+            tags=tuple(tags or ()),
+            created_after=moment(created_after, name="created_after"),
+            created_before=moment(created_before, name="created_before"),
+        )
+        jobs, total = self.service.jobs(principal, wanted)
+        # A client that skips past the end would ask for ever if `count` were smaller than `offset`.
+        page = {"count": max(total, offset), "limit": size, "offset": offset}
+        if exclude_params:
+            return render.reply({"jobs": [render.job_object(job) for job in jobs]} | page)
+        return StreamingResponse(self._with_params(principal, jobs, page), media_type="application/json")
+
+    def _with_params(
+        self, principal: Principal, jobs: Sequence[Job], page: dict[str, int]
+    ) -> Iterator[bytes]:
+        """The page of jobs, one at a time: together their params may be gigabytes."""
+        yield b'{"jobs":['
+        for number, job in enumerate(jobs):
+            try:
+                params = self.service.params(principal, job.id)
+            except UnknownJob:  # deleted meanwhile
+                params = None
+            yield (b"," if number else b"") + render.job_bytes(job, params)
+        yield b"]," + msgspec.json.encode(page)[1:]
+
+    async def read(self, id: str, asker: Asker, exclude_params: bool = False) -> Response:
+        """One job; without its params, the answer is held until the job ends or half a second passed."""
+        if exclude_params:
+            job = await held(self.changes, id, partial(in_thread, self._read, id, asker))
+            return render.reply(render.job_object(job))
+        return await in_thread(self._read_whole, id, asker)
+
+    def _read(self, id: str, asker: Credentials) -> Job:
+        return self.service.job(who(self.service, asker), id)
+
+    def _read_whole(self, id: str, asker: Credentials) -> Response:
+        principal = who(self.service, asker)
+        job, params = self.service.job(principal, id), self.service.params(principal, id)
+        return Response(render.job_bytes(job, params), media_type="application/json")
+
+    def delete(self, id: str, asker: Asker) -> Response:
+        """Delete a job that has ended, with its params and results."""
+        self.service.delete(who(self.service, asker), id)
+        return render.nothing()
+
+    def cancel(self, id: str, asker: Asker) -> Response:
+        """Cancel a job that has not ended."""
+        self.service.cancel(who(self.service, asker), id)
+        return render.nothing()
+
+    def results(self, id: str, asker: Asker) -> Response:
+        """The very bytes the job wrote; 204 while there are none. A failed job answers with its reason."""
+        principal = who(self.service, asker)
+        path = self.service.results(principal, id)
+        if path is None:
+            reason = self.service.job(principal, id).reason
+            return PlainTextResponse(reason) if reason else render.nothing()
+        try:
+            file = path.open("rb")
+        except FileNotFoundError as error:  # deleted meanwhile
+            raise UnknownJob(f"Job {id} was deleted.") from error
+        size = os.fstat(file.fileno()).st_size
+        return FileAnswer(file, size=size, sent=partial(self.service.results_sent, principal, id))
+
+    def logs(self, id: str, asker: Asker) -> Response:
+        """What the job's program logged."""
+        return PlainTextResponse(self.service.log(who(self.service, asker), id))
+
+    def metrics(self, id: str, asker: Asker) -> Response:
+        """When the job was created, started and ended, and what it used."""
+        return render.reply(render.metrics_object(self._read(id, asker)))
+
+    async def set_tags(self, id: str, request: Request, asker: Asker) -> Response:
+        """Replace the job's tags."""
+        tags = parse(TAGS, await read_small(request)).tags
+        await in_thread(self._set_tags, id, asker, tags)
+        return render.nothing()
+
+    def _set_tags(self, id: str, asker: Credentials, tags: Sequence[str]) -> None:
+        self.service.set_tags(who(self.service, asker), id, tags)
+
+
+class Sessions:
+    """Routes of sessions and batches."""
+
+    def __init__(self, service: Service):
+        self.service, self.turns = service, Turns()
+
+    async def create(self, request: Request, asker: Asker) -> Response:
+        """Open a session or a batch."""
+        body = await read_small(request)
+        session, turn = await in_thread(self._open, asker, body)
+        content = msgspec.json.encode(render.session_object(session))
+        return Receipted(content, sent=partial(self.service.delivered, session.id), over=turn.end)
+
+    def _open(self, asker: Credentials, body: bytes) -> tuple[Session, Turn]:
+        principal = who(self.service, asker)
+        wish = parse(NEW_SESSION, body)
+        backend = wish.backend or wish.backend_name
+        if backend is None:
+            raise BadRequest("A session needs a backend.")
+        if wish.instance not in (None, asker.crn):
+            raise BadRequest("The instance in the body is not the one of the Service-CRN header.")
+        turn = self.turns.take(fingerprint("session", principal, body))
+        with storing(turn) as mark:
+            session = self.service.open_session(principal, wish.mode, backend, wish.max_ttl, fingerprint=mark)
+        return session, turn
+
+    def read(self, id: str, asker: Asker) -> Response:
+        """One session."""
+        return render.reply(render.session_object(self.service.session(who(self.service, asker), id)))
+
+    async def change(self, id: str, request: Request, asker: Asker) -> Response:
+        """Accept jobs, or no more; those in the queue still run."""
+        change = parse(SESSION_CHANGE, await read_small(request))
+        await in_thread(self._change, id, asker, change.accepting_jobs)
+        return render.nothing()
+
+    def _change(self, id: str, asker: Credentials, accepting: bool) -> None:
+        self.service.close_session(who(self.service, asker), id, accepting)
+
+    def cancel(self, id: str, asker: Asker) -> Response:
+        """Close at once: jobs in the queue end, a running one finishes."""
+        self.service.cancel_session(who(self.service, asker), id)
+        return render.nothing()
