@@ -7,8 +7,8 @@ import warnings
 
 import numpy as np
 import pytest
-from coldplate.blobs import LocalBlobs
 
+from coldplate.blobs import LocalBlobs
 from coldplate.errors import NotIsa
 from coldplate.programs.registry import Answer
 from coldplate.workers.pool import Receipt, Ticket

@@ -1,0 +1,139 @@
+"""The command: what it prints, how it fails, and what it does to the data directory."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from coldplate import __version__
+from coldplate.auth import Auth
+from coldplate.cli.terminal import show
+from coldplate.settings import Settings
+from coldplate.store.store import Store
+
+COMMAND = [sys.executable, "-P", "-m", "coldplate"]
+CRN = "crn:v1:coldplate:public:quantum-computing:us-east:a/local:default::"
+
+
+def run(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """The command in a shell that has no variables of ours but these."""
+    clean = {n: v for n, v in os.environ.items() if not n.startswith(("QISKIT_", "COLDPLATE_", "IAM_"))}
+    return subprocess.run([*COMMAND, *arguments], env=clean | variables, capture_output=True, text=True)
+
+
+@pytest.fixture
+def data(tmp_path) -> Path:
+    """A data directory with a database, as a first start leaves it, but for the server."""
+    settings = Settings(data=tmp_path)
+    store = Store(settings.database_url)
+    store.migrate()
+    store.close()
+    (tmp_path / "account.json").write_text(json.dumps({"key": "cp_it's $HOME", "crn": CRN}))
+    (tmp_path / "server.json").write_text(json.dumps({"pid": 1, "url": "http://127.0.0.1:1"}))
+    return tmp_path
+
+
+def test_version_is_told():
+    assert run("--version").stdout == f"coldplate {__version__}\n"
+
+
+@pytest.mark.parametrize("simple", [False, True])
+def test_exports_survive_the_shell(data, simple):
+    option = "--simple" if simple else ""
+    command = " ".join(COMMAND)
+    before = "export QISKIT_FUNCTIONS_EXPERIMENTAL=x GLOBAL_SEARCH_URL=y"
+    script = f'{before}; eval "$({command} env --data {data} {option})"; env'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert told["QISKIT_IBM_TOKEN"] == "cp_it's $HOME"
+    assert told["QISKIT_IBM_INSTANCE"] == CRN
+    assert told["QISKIT_IBM_URL"] == "http://127.0.0.1:1/experimental"
+    assert told["IAM_URL"] == "http://127.0.0.1:1"
+    assert told.get("QISKIT_FUNCTIONS_EXPERIMENTAL") == ("1" if simple else None)
+    assert told.get("GLOBAL_SEARCH_URL") == (None if simple else "http://127.0.0.1:1")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["env", "--data", "/nowhere"], "No server was ever started", id="no server"),
+        pytest.param(["keys", "list", "--data", "/nowhere"], "No server was ever started", id="no store"),
+        pytest.param(["serve", "--port", "70000"], "Setting port: ", id="setting out of range"),
+        pytest.param(["serve", "--tls-cert", "/nowhere"], "tls_key", id="half a certificate"),
+    ],
+)
+def test_what_is_wrong_is_one_line_and_exit_code_1(arguments, message):
+    done = run(*arguments)
+    assert done.returncode == 1
+    assert done.stdout == ""
+    assert done.stderr.startswith("coldplate: ")
+    assert message in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_nobody_answering_is_told_with_what_to_do(data):
+    done = run("jobs", "list", "--data", str(data))
+    assert done.returncode == 1
+    assert done.stderr.startswith("coldplate: No answer from http://127.0.0.1:1: ")
+    assert "coldplate serve" in done.stderr
+
+
+def test_wrong_usage_is_exit_code_2():
+    assert run("jobs", "show").returncode == 2
+
+
+def test_created_key_works_until_it_is_revoked(data):
+    key = run("keys", "create", "ada's laptop", "--user", "ada", "--data", str(data)).stdout.strip()
+    store = Store(Settings(data=data).database_url)
+    try:
+        who = Auth(store, Settings(data=data)).from_key(key)
+        assert (who.user, who.account) == ("ada", "local")
+        (listed,) = json.loads(run("keys", "list", "--json", "--data", str(data)).stdout)
+        assert (listed["name"], listed["revoked"]) == ("ada's laptop", None)
+        assert key not in json.dumps(listed)
+        assert run("keys", "revoke", listed["id"], "--data", str(data)).returncode == 0
+        with pytest.raises(Exception, match="could not be found"):
+            Auth(store, Settings(data=data)).from_key(key)
+        assert run("keys", "revoke", listed["id"], "--data", str(data)).returncode == 1
+    finally:
+        store.close()
+
+
+def test_created_instance_is_stored_under_the_crn_that_is_printed(data):
+    done = run("instances", "create", "chem", "--limit", "600", "--region", "eu-de", "--data", str(data))
+    store = Store(Settings(data=data).database_url)
+    try:
+        instance = store.instance(done.stdout.strip())
+        assert (instance.name, instance.limit_s, instance.region) == ("chem", 600, "eu-de")
+        assert instance.id.split(":")[5] == "eu-de"
+    finally:
+        store.close()
+
+
+def test_whole_database_passes_and_a_damaged_one_does_not(data):
+    assert run("db", "check", "--data", str(data)).returncode == 0
+    file = data / "coldplate.db"
+    content = bytearray(file.read_bytes())
+    content[4096 * 3 : 4096 * 6] = b"\xff" * 4096 * 3
+    file.write_bytes(content)
+    done = run("db", "check", "--data", str(data))
+    assert done.returncode == 1
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_table_shows_what_users_wrote_as_it_is(capsys):
+    show([{"id": "a" * 20, "tags": "[bold]not markup[/bold]"}, {"id": "b" * 20, "tags": None}], as_json=False)
+    told = capsys.readouterr().out
+    assert "[bold]not markup[/bold]" in told
+    assert "a" * 20 in told
+
+
+def test_command_starts_without_the_server_or_the_lab():
+    code = "import sys, coldplate.cli; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"qiskit", "numpy", "fastapi", "sqlalchemy", "pydantic", "uvicorn"} & set(done.stdout.split())
