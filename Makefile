@@ -21,7 +21,7 @@ check: setup
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-cache
-	$(BIN)/python -m coldplate.docs --check
+	$(BIN)/python docs/make_coverage.py --check
 
 format: setup
 	$(BIN)/ruff check --fix .

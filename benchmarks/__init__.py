@@ -1,1 +1,1 @@
-"""Ratios against peers on users' workloads, side by side in one run: `make bench`, `make bench BENCH=name`."""
+"""Ratios against peers on users' workloads, in one run: `make bench`, or `make bench BENCH=name`."""

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+
 from coldplate.testing import Server, running_server
 
 TINY_JOBS = 60

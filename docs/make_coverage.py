@@ -1,0 +1,121 @@
+"""Writes docs/coverage.md from the code: every endpoint, program and option, honoured or refused.
+
+python docs/make_coverage.py            writes the page
+python docs/make_coverage.py --check    exits with 1 if the page is not what the code says
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, cast
+
+from fastapi.routing import APIRoute
+
+from coldplate.api.accounts import not_offered
+from coldplate.api.app import build_app
+from coldplate.api.guard import ALIASES, BASE
+from coldplate.changes import Changes
+from coldplate.domain.option_tables import LATER, TABLES, Standing
+from coldplate.domain.options import SCHEMA_VERSIONS, Coverage, coverage
+from coldplate.service import Service
+from coldplate.settings import Settings
+
+PAGE = Path(__file__).with_name("coverage.md")
+REFUSED = "refused (not yet)"
+INTRODUCTION = f"""\
+# Coverage
+
+What official clients may ask for, and what this release does with it. Nothing is silently ignored: what is
+not honoured is refused by its name. An option that would turn something on is refused only when it does:
+`false` is accepted. This page is generated from the code: `python docs/make_coverage.py`.
+
+## Endpoints
+
+Paths under `{BASE}` answer under {" and ".join(f"`{alias.rstrip('/')}`" for alias in ALIASES)} too. Beside
+them there are `/metrics` (see [operations](operations.md)) and `/openapi.json`.
+"""
+PROGRAM_NOTES = {
+    "sampler": "version 2",
+    "estimator": "version 2",
+    "executor": f"schema versions {', '.join(SCHEMA_VERSIONS)}",
+}
+Row = tuple[str, ...]
+
+
+def endpoint_rows() -> Iterator[Row]:
+    """Every route of the application. It is built without a service, since none of them is called."""
+    app = build_app(cast(Service, None), Settings.model_construct(), Changes())
+    for route in app.routes:
+        if isinstance(route, APIRoute):
+            told = first_line(route.endpoint)
+            refused = route.endpoint is not_offered or told.startswith("Refused")
+            path = f"`{' '.join(sorted(route.methods or ()))} {route.path}`"
+            yield path, "refused" if refused else "honoured", told
+
+
+def first_line(thing: Any) -> str:
+    """The first line of a docstring."""
+    return (inspect.getdoc(thing) or "").partition("\n")[0]
+
+
+def program_rows() -> Iterator[Row]:
+    """Every official program."""
+    for program in TABLES:
+        yield f"`{program}`", "honoured", PROGRAM_NOTES.get(program, "")
+    for program in LATER:
+        yield f"`{program}`", REFUSED, ""
+
+
+def option_row(option: Coverage) -> Row:
+    """One option of a program."""
+    standing = REFUSED if option.standing == Standing.NOT_YET else option.standing
+    default = "" if option.default == "null" else f"`{option.default}`"
+    return f"`{option.option}`", standing, option.kind, default, option.note
+
+
+def table(titles: Row, rows: Iterable[Row]) -> str:
+    """A Markdown table.
+
+    >>> table(("a",), [("x | y",)])
+    '| a |\\n|---|\\n| x \\\\| y |\\n'
+    """
+    cells = [[cell.replace("|", "\\|") for cell in row] for row in (titles, *rows)]
+    lines = ["|" + "|".join(f" {cell} " if cell else " " for cell in row) + "|" for row in cells]
+    return "\n".join([lines[0], "|" + "---|" * len(titles), *lines[1:]]) + "\n"
+
+
+def page() -> str:
+    """The whole page."""
+    parts = [
+        INTRODUCTION,
+        table(("endpoint", "standing", "what it gives"), endpoint_rows()),
+        "## Programs\n",
+        table(("program", "standing", "note"), program_rows()),
+    ]
+    options = coverage()
+    for program in TABLES:
+        rows = [option_row(option) for option in options if option.program == program]
+        parts.append(f"## Options of `{program}`\n")
+        parts.append(table(("option", "standing", "value", "default", "note"), rows))
+    return "\n".join(parts)
+
+
+def main(arguments: list[str]) -> int:
+    """Write the page, or check it; the exit code."""
+    if arguments not in ([], ["--check"]):
+        print("usage: python docs/make_coverage.py [--check]", file=sys.stderr)
+        return 2
+    if not arguments:
+        PAGE.write_text(page(), encoding="utf-8")
+        return 0
+    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
+        return 0
+    print("docs/coverage.md is stale; write it anew with: python docs/make_coverage.py", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
