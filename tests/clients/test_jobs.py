@@ -158,6 +158,10 @@ def test_list_of_jobs_is_filtered_by_time(service, listed):
     assert service.jobs(job_tags=[mark], created_after=datetime.now(UTC) + timedelta(days=1)) == []
 
 
+PAUSED = pytest.mark.filterwarnings("ignore:The backend sim_paused currently has a status of paused")
+
+
+@PAUSED
 def test_long_list_is_read_in_pages(service):
     backend = service.backend("sim_paused")
     mark = f"many-{time.time_ns()}"
@@ -200,6 +204,7 @@ def test_deleted_job_is_gone(service):
 # --- cancel ------------------------------------------------------------------------------------------
 
 
+@PAUSED
 def test_queued_job_is_cancelled(service):
     job = submit(service, "sim_paused")
     assert job.status() == "QUEUED"
@@ -235,7 +240,7 @@ def test_unknown_job_is_not_found(service):
 
 def test_circuit_that_is_not_isa_fails_with_the_official_code(service, monkeypatch):
     backend = service.backend("emu_fast")
-    monkeypatch.setattr("qiskit_ibm_runtime.sampler.validate_isa_circuits", lambda *_: None, raising=False)
+    monkeypatch.setattr("qiskit_ibm_runtime.base_primitive.validate_isa_circuits", lambda *_: None)
     circuit = QuantumCircuit(2)
     circuit.h(0)
     circuit.measure_all()

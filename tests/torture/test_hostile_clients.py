@@ -128,7 +128,7 @@ BAD_PARAMS: dict[str, Callable[[], dict]] = {
     ),
     "array of objects": lambda: sampler_params(GOOD, ndarray_value(npy_claiming("(1,)", "|O"))),
     "QPY that claims 20 million qubits": lambda: sampler_params(qpy_value(qpy_claiming(20_000_000))),
-    "QPY cut short": lambda: sampler_params(qpy_value(qpy_claiming(7)[:60])),
+    "QPY cut short": lambda: sampler_params(qpy_value(qpy_claiming(8)[:60])),
     "gadget settings": lambda: sampler_params(
         {
             "__type__": "settings",

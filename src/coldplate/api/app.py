@@ -96,7 +96,15 @@ def build_app(service: Service, settings: Settings, changes: Changes) -> FastAPI
     )
     runtime = [(verb, BASE + path, route) for verb, path, route in runtime_routes(service, settings, changes)]
     for verb, path, route in runtime + cloud_routes(service):
-        app.add_api_route(path, route, methods=[verb], response_class=Response, name=name_of(route))
+        offered = route is not not_offered
+        app.add_api_route(
+            path,
+            route,
+            methods=[verb],
+            response_class=Response,
+            name=name_of(route),
+            include_in_schema=offered,
+        )
     app.add_middleware(Guard)
     return app
 

@@ -18,6 +18,7 @@ HEADER_S = 10.0  # from the first byte (or the connection) to the end of the hea
 HEADER_BYTES = 64 << 10
 BODY_RATE = 1 << 10  # bytes per second, averaged, in both directions
 BODY_GRACE_S = 10.0  # a pause this long is nobody's fault
+DRAIN_BYTES = 128 << 20  # of a body, after its answer: who sends first and reads later still sees the answer
 STALL_S = 30.0  # how often a reader that lets our writes wait is looked at
 
 
@@ -36,6 +37,7 @@ class GuardedHttp(HttpToolsProtocol):
         self._header_bytes = 0
         self._body_bytes = 0
         self._body_since = 0.0
+        self._unread_bytes = 0  # came after the answer
         self._refusal = (400, "The request is not valid HTTP/1.1.")
 
     # --- the connection -----------------------------------------------------------------------
@@ -77,12 +79,17 @@ class GuardedHttp(HttpToolsProtocol):
             self._refusal = (431, f"The header is larger than {HEADER_BYTES} bytes.")
             raise _Refused
         self._in_body, self._body_bytes, self._body_since = True, 0, self.loop.time()
+        self._unread_bytes = 0
         self.scope["state"]["hang_up"] = self.transport.abort
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Count, so that the rate is known."""
+        """Count, so that the rate is known, and the patience with a body that nobody reads is limited."""
         self._body_bytes += len(body)
+        if self.cycle.response_complete:
+            self._unread_bytes += len(body)
+            if self._unread_bytes > DRAIN_BYTES:
+                self.transport.abort()
         super().on_body(body)
 
     def on_message_complete(self) -> None:

@@ -210,3 +210,18 @@ def test_reader_that_never_reads_is_dropped(monkeypatch):
             await asyncio.wait_for(dropped.wait(), 20)
 
     uvloop.run(never_read())
+
+
+def test_endless_body_that_nobody_reads_is_cut_off(monkeypatch):
+    monkeypatch.setattr(limits, "DRAIN_BYTES", 1 << 20)
+
+    async def once() -> None:
+        async with serving(hasty) as connect:
+            _, writer = await connect()
+            writer.write(b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n")
+            with pytest.raises(ConnectionError):
+                for _ in range(200):
+                    writer.write(b"10000\r\n" + bytes(1 << 16) + b"\r\n")
+                    await writer.drain()
+
+    uvloop.run(once())
