@@ -32,7 +32,7 @@ def interleaved(bench: str, rounds: int) -> dict[str, list[Row]]:
     for _ in range(rounds):
         for system, rows in taken.items():
             command = [sys.executable, "-m", "benchmarks.one", bench, system]
-            done = subprocess.run(command, capture_output=True, text=True, env=environment, check=True)
+            done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=environment, check=True)
             rows.append(json.loads(done.stdout.splitlines()[-1]))
     return taken
 

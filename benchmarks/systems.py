@@ -17,7 +17,7 @@ Runner = Callable[[Sequence[Pub]], Any]
 
 def ours(program: str, *, backend: str = "sim_statevector", **options: Any) -> Runner:
     """The whole path inside a job's process: the client's bytes in, the client's bytes out."""
-    from qiskit_ibm_runtime.utils import RuntimeEncoder
+    from qiskit_ibm_runtime import RuntimeEncoder
 
     from coldplate.backends import catalog
     from coldplate.programs.registry import Context, find

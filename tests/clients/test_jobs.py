@@ -6,7 +6,6 @@ import subprocess
 import sys
 import time
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 
 import pytest
 from qiskit import QuantumCircuit
@@ -19,23 +18,7 @@ from qiskit_ibm_runtime.exceptions import (
     RuntimeJobNotFound,
 )
 
-from coldplate.client import pointed_at
-from coldplate.testing import running_server
-
-CATALOG = Path(__file__).with_name("catalog.toml")
 LONG_SHOTS = 500_000  # at real pace: minutes
-
-
-@pytest.fixture(scope="module")
-def server():
-    with running_server(catalog=CATALOG) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
-def service(server):
-    with pointed_at(server.url, server.key, server.crn) as pointed:
-        yield pointed
 
 
 def flip(num_qubits: int = 2) -> QuantumCircuit:

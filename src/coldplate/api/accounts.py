@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from coldplate.api import render
 from coldplate.api.identify import Asker, anyone, instance_of, who
-from coldplate.api.queries import cursor, cursor_start, moment, page_size
+from coldplate.api.queries import cursor, cursor_start, moment, page_size, tag_filter
 from coldplate.domain.query import WorkloadFilter
 from coldplate.errors import BadRequest, NotAuthorized, NotOffered
 from coldplate.service import Service
@@ -90,7 +90,7 @@ class Accounts:
             search=search,
             status=tuple(status or ()),
             mode=mode,
-            tags=tuple(tags or ()),
+            tags=tag_filter(tags),
             created_after=moment(created_after, name="created_after"),
             created_before=moment(created_before, name="created_before"),
         )

@@ -21,7 +21,7 @@ from coldplate.api.bodies import Buffer, parse, read_large, read_small
 from coldplate.api.guard import OutcomeUnknown
 from coldplate.api.held import held
 from coldplate.api.identify import Asker, Credentials, instance_of, who
-from coldplate.api.queries import LAST, PAGE, moment, page_size
+from coldplate.api.queries import LAST, PAGE, moment, page_size, tag_filter
 from coldplate.api.sending import FileAnswer, Receipted
 from coldplate.api.turns import Turn, Turns
 from coldplate.auth import Principal
@@ -148,7 +148,7 @@ class Jobs:
             program=program,
             backend=backend,
             session=session_id,
-            tags=tuple(tags or ()),
+            tags=tag_filter(tags),
             created_after=moment(created_after, name="created_after"),
             created_before=moment(created_before, name="created_before"),
         )

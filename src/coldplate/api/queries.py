@@ -5,7 +5,8 @@ from __future__ import annotations
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from datetime import UTC, datetime
 
-from coldplate.errors import BadRequest
+from coldplate.domain.submission import MAX_TAGS
+from coldplate.errors import BadRequest, TooManyTags
 
 PAGE = 200  # jobs in one page: the default and the largest
 LAST = 2**53 - 1  # largest offset: every JSON reader counts this far, and so does the store
@@ -33,6 +34,21 @@ def moment(text: str | None, *, name: str) -> datetime | None:
         return parsed.astimezone(UTC) if parsed.tzinfo else parsed.replace(tzinfo=UTC)
     except (ValueError, OverflowError) as error:
         raise BadRequest(f"{name} is {text!r}, not a moment in ISO 8601.") from error
+
+
+def tag_filter(tags: list[str] | None) -> tuple[str, ...]:
+    """The tags to look for, each once.
+
+    >>> tag_filter(["a", "b", "a"])
+    ('a', 'b')
+
+    Raises:
+        TooManyTags: No job can have so many, and no database compares so many.
+    """
+    wanted = tuple(dict.fromkeys(tags or ()))
+    if len(wanted) > MAX_TAGS:
+        raise TooManyTags(f"The query has {len(wanted)} tags.")
+    return wanted
 
 
 def cursor(start: int) -> str:

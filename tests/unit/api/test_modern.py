@@ -214,6 +214,13 @@ def test_query_that_makes_no_sense_is_refused(api, query):
     assert error(api.get(f"/v1/jobs?{query}")) == (400, 1002)
 
 
+@pytest.mark.parametrize("path", ["jobs", "workloads"])
+def test_query_with_more_tags_than_a_job_can_have_is_refused(api, path):
+    query = "&".join(f"tags={n}" for n in range(5000))
+    assert error(api.get(f"/v1/{path}?{query}")) == (400, 1204)
+    assert api.get(f"/v1/{path}?{'tags=same&' * 5000}").status_code == 200
+
+
 # --- tags, cancel, delete, logs, results ----------------------------------------------------------
 
 
