@@ -83,7 +83,7 @@ def group_elements(component: Component, circuit: QuantumCircuit, angles: Angles
     if not ideal or not can_run(component):
         if component.has_control_flow:
             return Groups.by(angles.values)
-        used = [value for one in component.instructions for value in one.operation.params if is_free(value)]
+        used = [value for one in component.instructions for value in one.params if is_free(value)]
         return Groups.by(angles.values[:, angles.columns(used)])
     groups = group(peel(component), angles)
     assert groups.flips is not None

@@ -29,12 +29,9 @@ def apply(state: Array, matrix: Array, axes: tuple[int, ...]) -> None:
         return
     views = [view(state, axes, place) for place in np.ndindex(*[size] * len(axes))]
     fresh: list[tuple[Array, Array]] = []
-    for row, target in enumerate(views):
-        entries = [(column, matrix[row, column]) for column in range(len(views))]
-        used = [(column, entry) for column, entry in entries if np.any(entry)]
-        if len(used) == 1 and used[0][0] == row and np.all(used[0][1] == 1):
-            continue
-        fresh.append((target, combination(views, used)))
+    for row, entries in enumerate(rows(matrix)):
+        if not stays(entries, row):
+            fresh.append((views[row], combination(views, entries)))
     for target, values in fresh:
         target[...] = values
 
@@ -56,17 +53,39 @@ def view(state: Array, axes: tuple[int, ...], place: tuple[int, ...]) -> Array:
     return part
 
 
-def combination(views: list[Array], used: list[tuple[int, Array]]) -> Array:
+def rows(matrix: Array) -> list[list[tuple[int, Any]]]:
+    """For each row the columns whose entries are not 0, and the entries: numbers, or one per element."""
+    if matrix.ndim == 2:
+        return [
+            [(column, entry) for column, entry in enumerate(row) if entry != 0] for row in matrix.tolist()
+        ]
+    found: list[list[tuple[int, Any]]] = []
+    for row in matrix:
+        used = [column for column in range(len(matrix)) if row[column].any()]
+        found.append([(column, simple(row[column])) for column in used])
+    return found
+
+
+def stays(entries: list[tuple[int, Any]], row: int) -> bool:
+    """Whether a row changes nothing."""
+    if len(entries) != 1 or entries[0][0] != row:
+        return False
+    value = entries[0][1]
+    return not isinstance(value, np.ndarray) and bool(value == 1)
+
+
+def simple(entries: Array) -> Any:
+    """One number where all elements have the same."""
+    first = entries[0]
+    return first.item() if (entries == first).all() else entries
+
+
+def combination(views: list[Array], entries: list[tuple[int, Any]]) -> Array:
     """A weighted sum of parts."""
-    if not used:
+    if not entries:
         return np.zeros_like(views[0])
-    (column, entry), *rest = used
-    total = views[column] * entry
+    (column, entry), *rest = entries
+    total: Array = views[column] * entry
     for column, entry in rest:
-        if np.all(entry == 1):
-            total += views[column]
-        elif np.all(entry == -1):
-            total -= views[column]
-        else:
-            total += views[column] * entry
+        total += views[column] * entry
     return total

@@ -8,13 +8,13 @@ from functools import cache
 import numpy as np
 import stim
 from numpy.random import Generator
-from qiskit.circuit import CircuitInstruction, Operation
+from qiskit.circuit import CircuitInstruction
 
 from coldplate.backends.noise import DeviceNoise, GateNoise, Relaxation
 from coldplate.backends.sampling import Bits, Groups
 from coldplate.circuits.angles import Angles, is_free
 from coldplate.circuits.components import Component
-from coldplate.circuits.matrices import matrix
+from coldplate.circuits.matrices import unitary
 from coldplate.circuits.timing import delay_seconds
 from coldplate.errors import NotIsa
 
@@ -46,7 +46,7 @@ def run(
     Raises:
         NotIsa: A gate is not a Clifford gate.
     """
-    used = [value for one in component.instructions for value in one.operation.params if is_free(value)]
+    used = [value for one in component.instructions for value in one.params if is_free(value)]
     groups = Groups.by(angles.values[:, angles.columns(used)])
     found = np.empty((len(groups.of), shots, len(component.clbits)), dtype=bool)
     for first, members in zip(groups.first, groups.members(), strict=True):
@@ -81,20 +81,20 @@ class Writer:
     def add(self, instructions: Iterable[CircuitInstruction], angles: Angles) -> None:
         """Append instructions, with the angles of one element."""
         for instruction in instructions:
-            operation = instruction.operation
+            name = instruction.name
             places = [self._place[qubit] for qubit in instruction.qubits]
-            if operation.name == "measure":
+            if name == "measure":
                 self.circuit.append("M", places)
                 self.last[self._component.bits.index(instruction.clbits[0])] = self._records
                 self._records += 1
-            elif operation.name == "reset":
+            elif name == "reset":
                 self.circuit.append("R", places)
-            elif operation.name == "delay":
-                self._idle(places[0], delay_seconds(operation, dt=self._dt))
+            elif name == "delay":
+                self._idle(places[0], delay_seconds(instruction.operation, dt=self._dt))
             else:
-                for name, local in steps(operation, angles):
-                    self.circuit.append(name, [places[qubit] for qubit in local])
-                self._disturb(operation.name, places)
+                for gate, local in steps(instruction, angles):
+                    self.circuit.append(gate, [places[qubit] for qubit in local])
+                self._disturb(name, places)
 
     def rest(self, seconds: float) -> None:
         """All qubits wait."""
@@ -127,21 +127,21 @@ def depolarizing_rate(noise: GateNoise) -> float:
     return min(1.0, noise.depolarization * (1 - share))
 
 
-def steps(operation: Operation, angles: Angles) -> Steps:
+def steps(instruction: CircuitInstruction, angles: Angles) -> Steps:
     """A gate as stim's own gates.
 
     Raises:
         NotIsa: It is not a Clifford gate.
     """
-    found = matrix(operation, angles)
-    unitary = found if found.ndim == 2 else found[0]
-    leading = unitary.flat[np.flatnonzero(np.abs(unitary) > 0.1)[0]]
-    rounded = np.round(unitary * (abs(leading) / leading), DIGITS) + 0.0  # without a phase, and without -0
+    found = unitary(instruction, angles)
+    one = found if found.ndim == 2 else found[0]
+    leading = one.flat[np.flatnonzero(np.abs(one) > 0.1)[0]]
+    rounded = np.round(one * (abs(leading) / leading), DIGITS) + 0.0  # without a phase, and without -0
     known = decompose(rounded.tobytes(), len(rounded))
     if known is None:
-        shown = ", ".join(f"{np.atleast_1d(angles.of(value))[0]:.6g}" for value in operation.params[:3])
+        shown = ", ".join(f"{np.atleast_1d(angles.of(value))[0]:.6g}" for value in instruction.params[:3])
         raise NotIsa(
-            f"{operation.name}({shown}) is not a Clifford gate, and this backend runs no others.",
+            f"{instruction.name}({shown}) is not a Clifford gate, and this backend runs no others.",
             solution="Use angles that are multiples of pi/2, or another backend.",
         )
     return known
@@ -150,13 +150,13 @@ def steps(operation: Operation, angles: Angles) -> Steps:
 @cache
 def decompose(table: bytes, size: int) -> Steps | None:
     """A unitary as stim's gates; None when it is not Clifford."""
-    unitary = np.frombuffer(table, dtype=np.complex128).reshape(size, size)
+    gate = np.frombuffer(table, dtype=np.complex128).reshape(size, size)
     try:
-        tableau = stim.Tableau.from_unitary_matrix(unitary, endian="little")
+        tableau = stim.Tableau.from_unitary_matrix(gate, endian="little")
     except ValueError:
         return None
     # stim takes the nearest Clifford of some that are none
-    overlap = np.vdot(tableau.to_unitary_matrix(endian="little"), unitary) / size
+    overlap = np.vdot(tableau.to_unitary_matrix(endian="little"), gate) / size
     if abs(abs(overlap) - 1) > 10**-DIGITS:
         return None
     return tuple(

@@ -228,6 +228,6 @@ def measured(component: Component) -> dict[int, int]:
     qubit_of = dict(zip(component.wires, component.qubits, strict=True))
     found: dict[int, int] = {}
     for instruction in component.instructions:
-        if instruction.operation.name == "measure":
+        if instruction.name == "measure":
             found[place[instruction.clbits[0]]] = qubit_of[instruction.qubits[0]]
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from qiskit.circuit import ControlFlowOp, QuantumCircuit
+from qiskit.circuit import QuantumCircuit
 from qiskit.circuit.equivalence_library import SessionEquivalenceLibrary
 from qiskit.transpiler import PassManager
 from qiskit.transpiler.passes import BasisTranslator, HighLevelSynthesis, UnrollCustomDefinitions
@@ -33,10 +33,10 @@ def lower(circuit: QuantumCircuit) -> QuantumCircuit:
 
 def is_known(circuit: QuantumCircuit) -> bool:
     """Whether all gates are known, those inside control flow included."""
-    for instruction in circuit.data:
-        operation = instruction.operation
-        if operation.name not in KNOWN:
-            return False
-        if isinstance(operation, ControlFlowOp) and not all(map(is_known, operation.blocks)):
-            return False
-    return True
+    names = circuit.count_ops().keys()
+    if not KNOWN.issuperset(names):
+        return False
+    if names.isdisjoint(CONTROL_FLOW):
+        return True
+    inner = (one.operation.blocks for one in circuit.data if one.is_control_flow())
+    return all(is_known(block) for blocks in inner for block in blocks)

@@ -17,7 +17,7 @@ from coldplate.backends.blocks import evolve, merged
 from coldplate.backends.sampling import WORKSPACE, Bits, Floats, Groups, marginal, sample
 from coldplate.circuits.angles import Angles
 from coldplate.circuits.components import Component
-from coldplate.circuits.matrices import PAULIS, matrix
+from coldplate.circuits.matrices import PAULIS, unitary
 
 Complex = NDArray[np.complex128]
 
@@ -46,7 +46,7 @@ def can_run(component: Component) -> bool:
         return False
     used: set[Qubit] = set()
     for instruction in component.parts[0]:
-        if instruction.operation.name == "reset" and instruction.qubits[0] in used:
+        if instruction.name == "reset" and instruction.qubits[0] in used:
             return False
         used.update(instruction.qubits)
     return True
@@ -60,7 +60,7 @@ def peel(component: Component) -> Peeled:
     tails: list[CircuitInstruction] = []
     before: set[Qubit] = set()
     for instruction in reversed(body):
-        name, qubits = instruction.operation.name, instruction.qubits
+        name, qubits = instruction.name, instruction.qubits
         if name in NOTHING or name == "reset":
             continue
         if len(qubits) == 1 and qubits[0] not in before:
@@ -75,10 +75,10 @@ def peel(component: Component) -> Peeled:
 def group(peeled: Peeled, angles: Angles) -> Groups:
     """Elements with the same state before they are measured, and the same directions measured up to sign."""
     num_elements = len(angles.values)
-    used = [value for instruction in peeled.prefix for value in instruction.operation.params]
+    used = [value for instruction in peeled.prefix for value in instruction.params]
     table = [angles.values[:, angles.columns(used)]]
     flips = np.zeros((num_elements, len(peeled.measured)), dtype=bool)
-    for turned, (qubit,) in merged(peeled.tails, lambda one: matrix(one.operation, angles)):
+    for turned, (qubit,) in merged(peeled.tails, lambda one: unitary(one, angles)):
         if turned.ndim == 2:
             continue
         measured = directions(turned)
@@ -99,14 +99,14 @@ def directions(turned: Complex) -> Floats:
 def distributions(component: Component, peeled: Peeled, angles: Angles) -> Floats:
     """Exact probabilities of every outcome, shape ``(num_elements, 2**num_measured)``."""
     axis_of = {qubit: axis for axis, qubit in enumerate(component.wires)}
-    used = [value for instruction in peeled.prefix for value in instruction.operation.params]
+    used = [value for instruction in peeled.prefix for value in instruction.params]
     prefixes = Groups.by(angles.values[:, angles.columns(used)])
     shared = angles.at(prefixes.first)
     state = ground(len(component.wires), len(prefixes.first))
-    evolve(state, peeled.prefix, lambda one: matrix(one.operation, shared), axis_of=axis_of)
+    evolve(state, peeled.prefix, lambda one: unitary(one, shared), axis_of=axis_of)
     if len(prefixes.first) != len(prefixes.of) or np.any(prefixes.of[1:] < prefixes.of[:-1]):
         state = state[..., prefixes.of]
-    evolve(state, peeled.tails, lambda one: matrix(one.operation, angles), axis_of=axis_of)
+    evolve(state, peeled.tails, lambda one: unitary(one, angles), axis_of=axis_of)
     weights = state.real**2 + state.imag**2
     return marginal(weights, [axis_of[qubit] for qubit in peeled.measured])
 

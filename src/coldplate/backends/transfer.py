@@ -18,7 +18,7 @@ from coldplate.backends.sampling import WORKSPACE, Bits, Floats, Groups, margina
 from coldplate.backends.statevector import in_order
 from coldplate.circuits.angles import Angles
 from coldplate.circuits.components import Component
-from coldplate.circuits.matrices import PAULIS, matrix
+from coldplate.circuits.matrices import PAULIS, unitary
 from coldplate.circuits.timing import delay_seconds
 
 RESET = np.array([[1.0, 0, 0, 0], [0, 0, 0, 0], [0, 0, 0, 0], [1.0, 0, 0, 0]])
@@ -61,7 +61,7 @@ def run(
         Shape ``(num_elements, shots, num_clbits)``.
     """
     body, final = component.parts
-    used = [v for one in body if one.operation.name != "delay" for v in one.operation.params]
+    used = [value for one in body if one.name != "delay" for value in one.params]
     bits = sample(
         Groups.by(angles.values[:, angles.columns(used)]),
         lambda elements: distributions(component, angles.at(elements), noise, dt=dt),
@@ -82,14 +82,14 @@ def distributions(
     place = dict(zip(component.wires, component.qubits, strict=True))
 
     def matrix_of(instruction: CircuitInstruction) -> Floats:
-        operation, qubits = instruction.operation, tuple(place[qubit] for qubit in instruction.qubits)
-        if operation.name == "reset":
+        name, qubits = instruction.name, tuple(place[qubit] for qubit in instruction.qubits)
+        if name == "reset":
             return RESET
-        if operation.name == "delay":
-            seconds = delay_seconds(operation, dt=dt) if noise else 0.0
+        if name == "delay":
+            seconds = delay_seconds(instruction.operation, dt=dt) if noise else 0.0
             return noise.relaxation(qubits[0], seconds).transfer if noise else np.eye(4)
-        transfer = to_transfer(matrix(operation, angles))
-        after = noise.gate(operation.name, qubits) if noise else None
+        transfer = to_transfer(unitary(instruction, angles))
+        after = noise.gate(name, qubits) if noise else None
         return transfer if after is None else after.transfer @ transfer
 
     num_qubits = len(component.wires)

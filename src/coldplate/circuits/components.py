@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from qiskit.circuit import CircuitInstruction, Clbit, ControlFlowOp, QuantumCircuit, Qubit
+from qiskit.circuit import CircuitInstruction, Clbit, QuantumCircuit, Qubit
 
 from coldplate.circuits.rotation import split
 
@@ -38,10 +38,7 @@ class Component:
     @cached_property
     def parts(self) -> tuple[tuple[CircuitInstruction, ...], tuple[CircuitInstruction, ...]]:
         """The instructions before the final measurements, and the final measurements."""
-        circuit = QuantumCircuit(list(self.wires), list(self.bits))
-        for instruction in self.instructions:
-            circuit._append(instruction)
-        body, final = split(circuit)
+        body, final = split(self.instructions)
         return tuple(body), tuple(final)
 
     @cached_property
@@ -55,34 +52,32 @@ class Component:
         body, final = self.parts
         return (
             not self.has_control_flow
-            and all(instruction.operation.name != "measure" for instruction in body)
+            and all(instruction.name != "measure" for instruction in body)
             and len({instruction.qubits[0] for instruction in final}) == len(final)
         )
 
 
 def is_classical(instruction: CircuitInstruction) -> bool:
     """Whether an instruction is control flow, or writes a variable."""
-    return isinstance(instruction.operation, ControlFlowOp) or instruction.operation.name == "store"
+    return bool(instruction.is_control_flow()) or instruction.name == "store"
 
 
 def components(circuit: QuantumCircuit) -> list[Component]:
     """All components that set a bit, in the order of their first qubits; the others can't be seen."""
     joined = Joined()
     spread: list[Wire] = []  # wires of instructions that share variables
-    for instruction in circuit.data:
-        if instruction.operation.name == "barrier":
-            continue
-        wires = [*instruction.qubits, *instruction.clbits]
-        joined.join(wires)
+    instructions = [(one, (*one.qubits, *one.clbits)) for one in circuit.data if one.name != "barrier"]
+    for instruction, wires in instructions:
+        if len(wires) > 1:
+            joined.join(wires)
         if is_classical(instruction):
             spread += wires[:1]
     if any(True for _ in circuit.iter_vars()):
         joined.join(spread)
     members: dict[Wire, list[CircuitInstruction]] = {}
-    for instruction in circuit.data:
-        if instruction.operation.name != "barrier" and (instruction.qubits or instruction.clbits):
-            first = instruction.qubits[0] if instruction.qubits else instruction.clbits[0]
-            members.setdefault(joined.root(first), []).append(instruction)
+    for instruction, wires in instructions:
+        if wires:
+            members.setdefault(joined.root(wires[0]), []).append(instruction)
     found = (build(circuit, instructions) for instructions in members.values())
     return sorted((one for one in found if one.clbits), key=lambda one: (one.qubits, one.clbits))
 

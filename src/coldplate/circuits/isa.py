@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator
 
 import numpy as np
-from qiskit.circuit import CircuitInstruction, ControlFlowOp, QuantumCircuit, Qubit
+from qiskit.circuit import CircuitInstruction, QuantumCircuit, Qubit
 from qiskit.transpiler import Target
 
 from coldplate.circuits.angles import Angles, is_free
@@ -34,14 +34,14 @@ def check_isa(circuit: QuantumCircuit, target: Target, *, simulator: bool) -> No
     if simulator:
         return
     for instruction, qubits in flattened(circuit):
-        name = instruction.operation.name
+        name = instruction.name
         if name in EVERYWHERE:
             continue
         if not target.instruction_supported(name, qubits):
             place = f"on qubits {list(qubits)}" if name in target.operation_names else "at all"
             raise NotIsa(f"The instruction {name} is not supported {place} by this backend.")
-        if name == "rzz" and not is_free(instruction.operation.params[0]):
-            check_rzz(float(instruction.operation.params[0]), qubits)
+        if name == "rzz" and not is_free(instruction.params[0]):
+            check_rzz(float(instruction.params[0]), qubits)
 
 
 def check_rzz_values(item: Item) -> None:
@@ -52,8 +52,8 @@ def check_rzz_values(item: Item) -> None:
     """
     angles = Angles(item.circuit.parameters, item.flat_values)
     for instruction, qubits in flattened(item.circuit):
-        if instruction.operation.name == "rzz" and is_free(instruction.operation.params[0]):
-            found = np.asarray(angles.of(instruction.operation.params[0]))
+        if instruction.name == "rzz" and is_free(instruction.params[0]):
+            found = np.asarray(angles.of(instruction.params[0]))
             if found.size:
                 check_rzz(float(found.min()), qubits)
                 check_rzz(float(found.max()), qubits)
@@ -77,6 +77,6 @@ def inside(
     for instruction in circuit.data:
         qubits = tuple(place[qubit] for qubit in instruction.qubits)
         yield instruction, qubits
-        if isinstance(instruction.operation, ControlFlowOp):
+        if instruction.is_control_flow():
             for block in instruction.operation.blocks:
                 yield from inside(block, dict(zip(block.qubits, qubits, strict=True)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import Gate, Operation
+from qiskit.circuit import CircuitInstruction, Gate, Operation
 
 from coldplate.circuits.angles import Angles, is_free
 
@@ -15,6 +15,12 @@ Complex = NDArray[np.complex128]
 Angle = Any  # float, or one per element
 
 PAULIS: Complex = np.array([[[1, 0], [0, 1]], [[0, 1], [1, 0]], [[0, -1j], [1j, 0]], [[1, 0], [0, -1]]])
+
+
+def unitary(instruction: CircuitInstruction, angles: Angles) -> Complex:
+    """The unitary of an instruction; see `matrix`."""
+    known = None if instruction.is_parameterized() else instruction.matrix  # without making the gate
+    return matrix(instruction.operation, angles) if known is None else known
 
 
 def matrix(operation: Operation, angles: Angles) -> Complex:

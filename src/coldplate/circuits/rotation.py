@@ -5,7 +5,7 @@ One template circuit then serves every basis and every twirl; they differ in ang
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -74,7 +74,9 @@ class Rotation:
         return np.where(x & z, -np.pi / 2, 0.0)
 
 
-def split(circuit: QuantumCircuit) -> tuple[list[CircuitInstruction], list[CircuitInstruction]]:
+def split(
+    instructions: Sequence[CircuitInstruction],
+) -> tuple[list[CircuitInstruction], list[CircuitInstruction]]:
     """A circuit's instructions without its final measurements, and the final measurements.
 
     A measurement is final when nothing but barriers and delays comes after it on its qubit, and nothing
@@ -85,8 +87,8 @@ def split(circuit: QuantumCircuit) -> tuple[list[CircuitInstruction], list[Circu
     used: set[Qubit | Clbit] = set()
     measured: set[Qubit] = set()
     waiting: dict[Qubit, list[int]] = {}  # places in the body of delays that nothing follows
-    for instruction in reversed(circuit.data):
-        name, qubits = instruction.operation.name, instruction.qubits
+    for instruction in reversed(instructions):
+        name, qubits = instruction.name, instruction.qubits
         if name == "measure" and used.isdisjoint((*qubits, *instruction.clbits)):
             final.append(instruction)
             used.update(instruction.clbits)

@@ -33,10 +33,10 @@ def block_duration(
     """The same for a body whose qubits stand for others."""
     clock: dict[object, float] = {}
     for instruction in circuit.data:
-        operation = instruction.operation
         wires = (*instruction.qubits, *instruction.clbits)
         start = max((clock.get(wire, 0.0) for wire in wires), default=0.0)
-        if isinstance(operation, ControlFlowOp):
+        if instruction.is_control_flow():
+            operation = instruction.operation
             inner = [
                 block_duration(
                     block,
@@ -49,12 +49,12 @@ def block_duration(
                 for block in operation.blocks
             ]
             taken = turns(operation) * max(inner, default=0.0)
-        elif operation.name == "delay":
-            taken = delay_seconds(operation, dt=dt)
-        elif operation.name == "barrier":
+        elif instruction.name == "delay":
+            taken = delay_seconds(instruction.operation, dt=dt)
+        elif instruction.name == "barrier":
             taken = 0.0
         else:
-            taken = length(operation.name, tuple(places[qubit] for qubit in instruction.qubits))
+            taken = length(instruction.name, tuple(places[qubit] for qubit in instruction.qubits))
         for wire in wires:
             clock[wire] = start + taken
     return max(clock.values(), default=0.0)

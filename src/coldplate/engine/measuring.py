@@ -139,7 +139,7 @@ def without_final_measurements(circuit: QuantumCircuit) -> QuantumCircuit:
     """A copy without final measurements and registers; bits of measurements inside stay, unread."""
     if not circuit.clbits:
         return circuit.copy()
-    body, _ = split(circuit)
+    body, _ = split(list(circuit.data))
     return rebuilt(circuit, body)
 
 

@@ -37,7 +37,7 @@ def check_restrictions(circuit: QuantumCircuit, execution: Execution, *, index: 
         return
     place = {qubit: position for position, qubit in enumerate(circuit.qubits)}
     for instruction in circuit.data:
-        name = instruction.operation.name
+        name = instruction.name
         if execution.basis_gates is not None and name not in execution.basis_gates | ALWAYS:
             raise NotIsa(f"Circuit {index} has {name}, which options.simulator.basis_gates does not name.")
         pair = tuple(place[qubit] for qubit in instruction.qubits)

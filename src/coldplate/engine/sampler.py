@@ -86,7 +86,7 @@ def twirled(item: Item, num_randomizations: int, *, target: Target, rng: Generat
     if "store" in item.circuit.count_ops():
         raise IncompatibleOptions("A circuit with store instructions can't have its measurements twirled.")
     rotation = Rotation.of(target)
-    body, measurements = split(item.circuit)
+    body, measurements = split(list(item.circuit.data))
     circuit = item.circuit.copy_empty_like()
     circuit.data = body
     qubits = list(dict.fromkeys(one.qubits[0] for one in measurements))

@@ -8,6 +8,9 @@ from typing import Any
 from coldplate.domain.options import settle
 from coldplate.engine.options import EstimatorOptions, Execution, SamplerOptions, Twirling
 from coldplate.mitigation.trex import TrexOptions
+from coldplate.wire.limits import Budget
+from coldplate.wire.noise_model import noise_model
+from coldplate.wire.tagged import VALUES, decode
 
 
 def sampler_options(params: Mapping[str, Any]) -> SamplerOptions:
@@ -87,11 +90,19 @@ def execution(settled: Mapping[str, Any]) -> Execution:
         meas_level=settled.get("execution.meas_type", "classified"),
         init_qubits=settled["execution.init_qubits"],
         rep_delay_s=settled["execution.rep_delay"],
-        noise=settled["simulator.noise_model"],
+        noise=noise(settled["simulator.noise_model"]),
         method=settled["experimental.method"],
         basis_gates=None if gates is None else frozenset(gates),
         coupling=None if coupling is None else frozenset((first, second) for first, second in coupling),
     )
+
+
+def noise(value: Any) -> Any | None:
+    """An Aer noise model, sent as one or as its dictionary."""
+    if value is None:
+        return None
+    found = decode(value, allow=VALUES | {"NoiseModel"}, budget=Budget())
+    return noise_model(found) if isinstance(found, dict) else found
 
 
 def twirling(settled: Mapping[str, Any], *, measure: bool) -> Twirling:

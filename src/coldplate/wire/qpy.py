@@ -128,6 +128,8 @@ def check_circuit(circuit: QuantumCircuit, *, max_bits: int = MAX_BITS) -> None:
         if max(block.num_qubits, block.num_clbits) > max_bits:
             raise LimitExceeded(f"A circuit has more than {max_bits} qubits or clbits.")
         for instruction in block.data:
+            if instruction.is_standard_gate():
+                continue
             operation = instruction.operation
             check_operation(operation)
             if isinstance(operation, ControlFlowOp):

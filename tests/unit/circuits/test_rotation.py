@@ -84,7 +84,7 @@ def padded() -> QuantumCircuit:
     ],
 )
 def test_final_measurements_are_those_that_nothing_depends_on(circuit, final, left):
-    body, measurements = split(circuit)
+    body, measurements = split(list(circuit.data))
     assert len(measurements) == final
     rest = circuit.copy_empty_like()
     rest.data = body
