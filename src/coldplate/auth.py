@@ -69,7 +69,8 @@ class Auth:
         Raises:
             InvalidCredentials: It is unknown, expired or revoked.
         """
-        return self._principal(self._noted(self._store.key_by_hash(self._digest(key))))
+        digest = self._digest(key)
+        return self._principal(self._recent(digest, lambda: self._store.key_by_hash(digest)))
 
     def _noted(self, record: KeyRecord | None) -> KeyRecord | None:
         """The key that was just looked up, with its use on record."""
@@ -135,19 +136,19 @@ class Auth:
             key_id = str(claims["key"])
         except (JoseError, ValueError, KeyError, TypeError, RecursionError) as error:
             raise InvalidCredentials("The access token is not valid.") from error
-        return self._principal(self._key(key_id))
+        return self._principal(self._recent(key_id, lambda: self._store.key(key_id)))
 
-    def _key(self, key_id: str) -> KeyRecord | None:
-        """The key of an id, at most two seconds old: a status read should not cost a query."""
+    def _recent(self, name: str, look_up: Callable[[], KeyRecord | None]) -> KeyRecord | None:
+        """A key by its id or digest, at most two seconds old: a status read should not cost a query."""
         now = time.monotonic()
         with self._lock:
-            known = self._remembered.get(key_id)
+            known = self._remembered.get(name)
             if known is not None and now - known[0] < REMEMBER_S:
                 return known[1]
-        record = self._noted(self._store.key(key_id))
+        record = self._noted(look_up())
         if record is not None:
             with self._lock:
-                self._remembered[key_id] = (now, record)
+                self._remembered[name] = (now, record)
         return record
 
     # --- instances ------------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from pathlib import Path
 
 import msgspec
 import uvicorn
+from anyio import to_thread
 from fastapi import FastAPI
 from starlette.responses import Response
 
@@ -43,6 +44,7 @@ from coldplate.workers.local import LocalPool
 
 BACKLOG = 2048  # connections that wait to be accepted
 KEEP_ALIVE_S = 75
+THREADS = 10  # for requests; more of them than the store has readers would only wait for one another
 LAST_ANSWERS_S = 5  # how long requests in flight may take when the server stops
 
 log = logging.getLogger(__name__)
@@ -187,6 +189,7 @@ class Uvicorn(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to accept, then say so."""
+        to_thread.current_default_thread_limiter().total_tokens = THREADS
         await super().startup(sockets)
         if self.started:
             self._ready()

@@ -174,9 +174,8 @@ class Service:
         """A page of the instance's jobs, and how many match in all."""
         return self._store.jobs(replace(f, instance=scope(who).id))
 
-    def params(self, who: Principal, id: str) -> bytes | None:
-        """What was sent, byte for byte; None for a private job."""
-        job = self.job(who, id)
+    def params(self, job: Job) -> bytes | None:
+        """What was sent for a job, byte for byte; None for a private job."""
         return None if job.private else self._shelf.params(job)
 
     def results(self, who: Principal, id: str) -> Path | None:

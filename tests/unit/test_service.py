@@ -193,7 +193,7 @@ def test_accepted_job_is_stored_as_it_was_sent(office):
     assert (job.program, job.backend, job.tags, job.log_level) == ("sampler", "heron", ("a", "b"), "DEBUG")
     assert (job.cost_s, job.runtime, job.calibration, job.created) == (300, "image:1", "slow", T0)
     assert (job.params_size, job.params_sha256) == (len(PARAMS), hashlib.sha256(PARAMS).hexdigest())
-    assert office.service.params(ADA, job.id) == PARAMS
+    assert office.service.params(job) == PARAMS
 
 
 def test_job_without_cost_gets_what_the_operator_allows(office):
@@ -291,7 +291,6 @@ def test_instance_without_limit_is_never_refused(office):
     "verb",
     [
         lambda s, who, id: s.job(who, id),
-        lambda s, who, id: s.params(who, id),
         lambda s, who, id: s.results(who, id),
         lambda s, who, id: s.results_sent(who, id),
         lambda s, who, id: s.log(who, id),
@@ -404,7 +403,7 @@ def test_tags_are_replaced_whole(office):
 
 def test_private_inputs_are_never_returned_and_erased_at_the_end(office):
     job = office.submit(private=True)
-    assert office.service.params(ADA, job.id) is None
+    assert office.service.params(job) is None
     office.settle()
     assert list(office.blobs.list("params")) == [f"params/{job.id}"]
     office.pool.end(job.id, outcome="Failed")

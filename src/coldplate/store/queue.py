@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from datetime import datetime
+from functools import cache
 from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
@@ -40,6 +41,7 @@ def snapshot(
     )
 
 
+@cache  # to put a statement together takes longer than to run it
 def _heads(number: int) -> Select[Any]:
     """The oldest queued jobs of each line: of an instance on a backend, alone or of one session.
 
@@ -59,6 +61,7 @@ def _heads(number: int) -> Select[Any]:
     return heads.join(lines, job.c.number.in_(first.correlate(lines))).order_by(job.c.number)
 
 
+@cache
 def _attempts() -> Select[Any]:
     return select(job).where(in_state(job, JobState.RUNNING)).order_by(job.c.number)
 

@@ -17,7 +17,9 @@ from qiskit_aer.noise import NoiseModel, QuantumError, ReadoutError
 from coldplate.errors import BadInput
 
 MAX_ERRORS = 100_000
-MAX_TERMS = 4**3  # of one error; all Paulis of three qubits
+# of one error; Aer's own of a device have a Pauli and a thermal relaxation (none, Z or reset) on each qubit
+MAX_TERMS = (4 * 3) ** 3
+MAX_STEPS = 64  # of one term
 MAX_QUBITS = 3  # that one error acts on
 MAX_DEVICE = 100_000  # largest qubit number
 NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
@@ -88,8 +90,8 @@ def terms(error: dict[str, Any]) -> list[tuple[QuantumCircuit, float]]:
 
 def circuit_of(steps: list[dict[str, Any]]) -> QuantumCircuit:
     """The circuit of one term."""
-    if len(steps) > MAX_TERMS:
-        raise BadInput(f"A term of a quantum error has {len(steps)} steps, more than {MAX_TERMS}.")
+    if len(steps) > MAX_STEPS:
+        raise BadInput(f"A term of a quantum error has {len(steps)} steps, more than {MAX_STEPS}.")
     placed = [(step, checked_qubits(step["qubits"], below=MAX_QUBITS)) for step in steps]
     circuit = QuantumCircuit(max(max(qubits) for _, qubits in placed) + 1)
     for step, qubits in placed:
