@@ -162,7 +162,7 @@ def run_chain(
     found = []
     for row in angles.rows(once.parameters):
         bound = bind(once, row)
-        chain = QuantumCircuit(list(component.wires), shots * len(component.bits))
+        chain = QuantumCircuit(list(component.wires), [Clbit() for _ in range(shots * len(component.bits))])
         for shot in range(shots):
             append_shot(chain, bound, first=shot * len(component.bits))
             for qubit, error in rests.items():

@@ -125,7 +125,7 @@ class Running:
         bits, errors = np.zeros(shape, dtype=bool), np.zeros((shape[-1], 2))
         qubits = np.full(shape[-1], -1)
         used: Counter[tuple[str, int]] = Counter()
-        for component in components(self.circuit):
+        for component in components(self.circuit) if len(self.angles.values) else ():
             method = self.choose(component)
             bits[..., list(component.clbits)] = self.simulate(component, method)
             used[method, len(component.qubits)] += 1

@@ -38,7 +38,9 @@ class Mock:
 
     def run(self, program: Program, rng: Generator) -> Outcomes:
         """Random outcomes of the right shapes; nothing is charged."""
-        return Outcomes(tuple(self._run(item, program, rng) for item in program.items), usage_s=0.0)
+        return Outcomes(
+            tuple(self._run(item, program, rng) for item in program.items), usage_s=0.0, made_up=True
+        )
 
     def _run(self, item: Item, program: Program, rng: Generator) -> ItemOutcome:
         if not self.simulator:

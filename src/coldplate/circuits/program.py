@@ -103,10 +103,12 @@ class Outcomes:
     Attributes:
         usage_s: Quantum seconds: 2 s + (rep_delay + duration) x executions on devices; wall time on
             simulators without a clock.
+        made_up: Nothing was run, and bits are random: the answer to a dry run.
     """
 
     items: tuple[ItemOutcome, ...]
     usage_s: float
+    made_up: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
 

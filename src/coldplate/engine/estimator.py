@@ -94,7 +94,7 @@ def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -
     readout = None
     if prepared.readout_qubits:
         item, outcome = ran.pop()
-        if outcome.metadata.get("method") != "mock":  # a dry run's random bits tell of no readout to undo
+        if not outcomes.made_up:  # bits at random tell of no readout to undo
             readout = Readout.of(prepared.readout_qubits, item, outcome)
     pairs = iter(ran)
     results = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from urllib.parse import quote
@@ -294,6 +295,7 @@ def test_private_results_are_read_once(api):
     api.end(id, JobState.COMPLETED, result=b"{}")
     assert api.get(f"/v1/jobs/{id}/results").content == b"{}"
     assert api.get(f"/v1/jobs/{id}/results").content == b"{}"  # within the grace
+    eventually(lambda: api.store.job(id).results_read is not None)  # noted once the answer has left
     after_grace(api)
     assert api.get(f"/v1/jobs/{id}/results").status_code == 204
 
@@ -306,6 +308,13 @@ def test_private_results_that_did_not_arrive_whole_can_be_read_again(api):
         next(answer.iter_raw(1000))
     after_grace(api)
     assert len(api.get(f"/v1/jobs/{id}/results").content) == 50 << 20
+
+
+def eventually(holds) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def after_grace(api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sqlite3
 import subprocess
@@ -187,7 +188,7 @@ def test_failed_write_changes_nothing_and_the_next_one_works(url, store, ours):
 
 
 def test_commits_are_flushed_to_disk(url, store):
-    with Database(url).writing() as connection:
+    with contextlib.closing(Database(url)) as database, database.writing() as connection:
         pragmas = [
             connection.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
