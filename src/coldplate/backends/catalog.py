@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from coldplate.errors import ColdplateError, UnknownBackend
 
 if TYPE_CHECKING:
@@ -16,12 +18,14 @@ SHIPPED = Path(__file__).with_name("catalog.toml")
 KINDS = ("ideal", "emulated", "clifford")
 METHODS = ("statevector", "matrix_product_state", "stabilizer")
 MOCK = "mock"
+OF_IDEAL, OF_DEVICES = {"method", "qubits"}, {"snapshot", "noise", "pace", "fractional"}
+MEANINGLESS = {"ideal": OF_DEVICES, "emulated": OF_IDEAL, "clifford": OF_IDEAL}
 
 
 class BadCatalog(ColdplateError):
     """The catalog file says something that can't be."""
 
-    code, http, solution = 4040, 500, "Correct the catalog file; `coldplate doctor` checks it."
+    code, http, solution = 4041, 500, "Correct the catalog file; `coldplate doctor` checks it."
 
 
 @dataclass(frozen=True)
@@ -60,9 +64,12 @@ def read(path: Path | None = None) -> tuple[Entry, ...]:
     """
     file = path or SHIPPED
     try:
-        rows = tomllib.loads(file.read_text("utf-8")).get("backends", [])
+        document = tomllib.loads(file.read_text("utf-8"))
     except (OSError, tomllib.TOMLDecodeError) as error:
         raise BadCatalog(f"Catalog {file.name} can't be read: {error}") from error
+    rows = document.pop("backends", [])
+    if document or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+        raise BadCatalog(f"Catalog {file.name} has something else than tables called [[backends]].")
     entries = [_entry(row) for row in rows]
     everything = [each for entry in entries for each in (entry, entry.twin())]
     names = [entry.name for entry in everything]
@@ -78,9 +85,11 @@ def _entry(row: dict[str, Any]) -> Entry:
     for field in row.keys() - known:
         raise BadCatalog(f"Backend {name!r}: there is no field {field!r}.")
     try:
-        entry = Entry(**row)
-    except TypeError as error:
-        raise BadCatalog(f"Backend {name!r}: name and kind are needed.") from error
+        entry = msgspec.convert(row, Entry)
+    except msgspec.ValidationError as error:
+        raise BadCatalog(f"Backend {name!r}: {error}.") from error
+    for field in sorted(row.keys() & MEANINGLESS.get(entry.kind, set())):
+        raise BadCatalog(f"Backend {name!r}: {field} means nothing for the kind {entry.kind}.")
     _check(entry)
     return entry
 

@@ -25,6 +25,7 @@ CONTROL_FLOW = {
     "while_loop": WhileLoopOp,
     "switch_case": SwitchCaseOp,
 }
+STANDARD = get_standard_gate_name_mapping()  # once, not in every job's process
 DEFAULT_REP_DELAY_S = 250e-6
 
 
@@ -108,7 +109,6 @@ class Device:
                 for t1, t2, frequency in zip(self.t1, self.t2, self.frequencies, strict=True)
             ],
         )
-        standard = get_standard_gate_name_mapping()
         everywhere = tuple((qubit,) for qubit in range(self.num_qubits))
         for name in self.operations:
             if name in CONTROL_FLOW:
@@ -121,7 +121,7 @@ class Device:
                 target.add_instruction(Delay(Parameter("t")), dict.fromkeys(everywhere))
             else:
                 target.add_instruction(
-                    standard[name], self._properties(name, self.places.get(name, everywhere))
+                    STANDARD[name], self._properties(name, self.places.get(name, everywhere))
                 )
         return target
 
@@ -182,9 +182,8 @@ def couplings(configuration: Json) -> dict[str, tuple[tuple[int, ...], ...]]:
 def ideal_target(configuration: Json) -> Target:
     """The target of an ideal simulator: every gate it names, on any qubits."""
     target = Target(num_qubits=configuration["n_qubits"])
-    standard = get_standard_gate_name_mapping()
     for name in configuration["basis_gates"]:
-        target.add_instruction(standard[name], name=name)
+        target.add_instruction(STANDARD[name], name=name)
     for operation in (Measure(), Reset(), Delay(Parameter("t"))):
         target.add_instruction(operation)
     for name, kind in CONTROL_FLOW.items():
