@@ -14,7 +14,6 @@ from qiskit.circuit import (
     QuantumCircuit,
     Qubit,
 )
-from qiskit.circuit.classical import types
 
 from coldplate.backends.aer_noise import AerNoise
 from coldplate.circuits.angles import Angles, is_free
@@ -38,7 +37,7 @@ def batch(component: Component, circuit: QuantumCircuit, angles: Angles, *, idli
     """A component for every element: one circuit and its angles, or bound circuits where it has control flow.
 
     Args:
-        circuit: The component's circuit, for its registers and variables.
+        circuit: The component's circuit, for its registers.
     """
     place = dict(zip(component.wires, component.qubits, strict=True))
     built = empty(component, circuit)
@@ -91,22 +90,21 @@ def plain(
 
 
 def empty(component: Component, circuit: QuantumCircuit) -> QuantumCircuit:
-    """A circuit with a component's wires; where there is control flow, with all registers and variables.
+    """A circuit with a component's wires; where there is control flow, with all registers.
 
     Raises:
-        BadInput: It has variables that can't be simulated.
+        BadInput: It has variables.
     """
     if not component.has_control_flow:
         return QuantumCircuit(list(component.wires), list(component.bits))
     built = QuantumCircuit(list(component.wires), circuit.clbits)
     for register in circuit.cregs:
         built.add_register(register)
-    for variable in circuit.iter_declared_vars():
-        if isinstance(variable.type, types.Bool):
-            raise BadInput(
-                f"The variable {variable.name} is boolean, which can't be simulated; use a classical bit."
-            )
-        built.add_uninitialized_var(variable)
+    for variable in circuit.iter_vars():
+        raise BadInput(  # Aer refuses booleans, and integers end its process
+            f"The circuit has the variable {variable.name}; variables can't be simulated.",
+            solution="Keep what was measured in classical bits and registers.",
+        )
     return built
 
 

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TypeAlias
 
-from qiskit.circuit import CircuitInstruction, Clbit, QuantumCircuit, Qubit
+from qiskit.circuit import CircuitInstruction, ClassicalRegister, Clbit, QuantumCircuit, Qubit
+from qiskit.circuit.classical import expr
 
 from coldplate.circuits.rotation import split
 
@@ -65,21 +66,31 @@ def is_classical(instruction: CircuitInstruction) -> bool:
 def components(circuit: QuantumCircuit) -> list[Component]:
     """All components that set a bit, in the order of their first qubits; the others can't be seen."""
     joined = Joined()
-    spread: list[Wire] = []  # wires of instructions that share variables
-    instructions = [(one, (*one.qubits, *one.clbits)) for one in circuit.data if one.name != "barrier"]
-    for instruction, wires in instructions:
+    instructions = [(one, wires_of(one)) for one in circuit.data if one.name != "barrier"]
+    for _, wires in instructions:
         if len(wires) > 1:
             joined.join(wires)
-        if is_classical(instruction):
-            spread += wires[:1]
-    if any(True for _ in circuit.iter_vars()):
-        joined.join(spread)
+    if any(True for _ in circuit.iter_vars()):  # whatever may use a variable belongs together
+        users = [wires for instruction, wires in instructions if is_classical(instruction)]
+        joined.join(wire for wires in users for wire in wires)
+        some = next((wires for wires in users if wires), ())
+        instructions = [(one, wires or some) for one, wires in instructions]
     members: dict[Wire, list[CircuitInstruction]] = {}
     for instruction, wires in instructions:
         if wires:
             members.setdefault(joined.root(wires[0]), []).append(instruction)
     found = (build(circuit, instructions) for instructions in members.values())
     return sorted((one for one in found if one.clbits), key=lambda one: (one.qubits, one.clbits))
+
+
+def wires_of(instruction: CircuitInstruction) -> tuple[Wire, ...]:
+    """Qubits and bits that an instruction uses."""
+    if instruction.name != "store":
+        return (*instruction.qubits, *instruction.clbits)
+    places = [place.var for side in instruction.operation.params for place in expr.iter_vars(side)]
+    registers = [place for place in places if isinstance(place, ClassicalRegister)]
+    bits = [place for place in places if isinstance(place, Clbit)]
+    return tuple(dict.fromkeys([*bits, *(bit for register in registers for bit in register)]))
 
 
 def build(circuit: QuantumCircuit, instructions: list[CircuitInstruction]) -> Component:
