@@ -19,6 +19,7 @@ KEPT = """
     parallel_compilation quantum_volume timing_constraints
 """.split()  # noqa: SIM905
 GATE_KEYS = ("name", "parameters", "qasm_def", "coupling_map")
+ANGLES = {"rx": ["theta"], "rzz": ["theta"]}
 NO_UNITARY = ("measure", "reset", "delay", "if_else")
 IDEAL_GATES = """
     ccx ccz ch cp crx cry crz cs csdg cswap csx cu cx cy cz dcx ecr h id iswap p r rx rxx ry ryy rz rzx rzz
@@ -88,16 +89,23 @@ def device(entry: Entry) -> tuple[Json, Json]:
     shipped, properties = read(entry.snapshot)
     configuration = {key: shipped[key] for key in KEPT if shipped.get(key) is not None}
     qubits = [[qubit] for qubit in range(shipped["n_qubits"])]
+    basis = [name for name in shipped["basis_gates"] if name not in NO_UNITARY]
     gates = [
         {key: gate[key] for key in GATE_KEYS if key in gate}
         for gate in shipped["gates"]
-        if gate["name"] not in NO_UNITARY
+        if gate["name"] in basis
     ]
+    for name in basis:
+        if all(gate["name"] != name for gate in gates):  # some snapshots only have figures of it
+            places = [one["qubits"] for one in properties["gates"] if one["gate"] == name]
+            gates.append(gate_entry(name, ANGLES.get(name, []), places))
     gates.append(gate_entry("delay", ["t"], qubits))
     configuration |= fixed(entry.name, simulator=False) | {
         "description": f"Emulated from the snapshot {entry.snapshot}; not a quantum device.",
+        "basis_gates": basis,
+        "coupling_map": shipped.get("coupling_map"),
         "gates": gates,
-        "supported_instructions": [*shipped["basis_gates"], *NO_UNITARY],
+        "supported_instructions": [*basis, *NO_UNITARY],
     }
     if entry.fractional:
         add_fractional(configuration, properties)
@@ -136,7 +144,7 @@ def add_fractional(configuration: Json, properties: Json) -> None:
         if name not in configuration["basis_gates"]:
             configuration["basis_gates"] = [*configuration["basis_gates"], name]
             configuration["supported_instructions"] = [*configuration["supported_instructions"], name]
-            configuration["gates"].append(gate_entry(name, ["theta"], coupling))
+            configuration["gates"].append(gate_entry(name, ANGLES[name], coupling))
     # Snapshots hold placeholders (error 1) for the gates they were saved without.
     properties["gates"] = [gate for gate in properties["gates"] if gate["gate"] not in ("rx", "rzz")]
     for like, name in (("sx", "rx"), (two_qubit["name"], "rzz")):

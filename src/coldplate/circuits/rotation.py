@@ -11,23 +11,30 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction, Clbit, Parameter, QuantumCircuit, Qubit
-from qiskit.circuit.library import RZGate, SXGate, UGate
+from qiskit.circuit.library import RZGate, SXGate, U3Gate, UGate
 from qiskit.transpiler import Target
 
 from coldplate.errors import IncompatibleOptions
 
 Floats = NDArray[np.float64]
 
+GENERAL = {"u": UGate, "u3": U3Gate}
+
 
 @dataclass(frozen=True)
 class Rotation:
     """How a target turns a qubit before it is measured, by two angles `turn` and `phase`.
 
-    The rotation is U(turn, 0, phase): one u where the target has it, else rz-sx-rz-sx, as devices do. The
-    second is right up to a phase and a rotation about Z, which a measurement along Z doesn't see.
+    The rotation is U(turn, 0, phase): one u (or u3) where the target has it, else rz-sx-rz-sx, as devices
+    do. The second is right up to a phase and a rotation about Z, which a measurement along Z doesn't see.
+
+    Attributes:
+        native: By rz and sx.
+        name: What the target calls u.
     """
 
-    native: bool  # rz and sx
+    native: bool
+    name: str = "u"
 
     @classmethod
     def of(cls, target: Target) -> Rotation:
@@ -37,12 +44,13 @@ class Rotation:
             IncompatibleOptions: It can do neither.
         """
         names = set(target.operation_names)
-        if "u" in names:
-            return cls(native=False)
+        for name in GENERAL:
+            if name in names:
+                return cls(native=False, name=name)
         if {"rz", "sx"} <= names:
             return cls(native=True)
         raise IncompatibleOptions(
-            "The backend has neither rz and sx nor u, so qubits can't be turned before they are measured."
+            "The backend has neither rz and sx nor u or u3, so qubits can't be turned before they are measured."
         )
 
     def append(
@@ -50,7 +58,7 @@ class Rotation:
     ) -> None:
         """Add the rotation of one qubit; without `phase` only Z is measured, flipped or not."""
         if not self.native:
-            circuit.append(UGate(turn, 0.0, 0.0 if phase is None else phase), [qubit])
+            circuit.append(GENERAL[self.name](turn, 0.0, 0.0 if phase is None else phase), [qubit])
             return
         if phase is not None:
             circuit.append(RZGate(phase), [qubit])

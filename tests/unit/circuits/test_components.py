@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from qiskit import QuantumCircuit
+from qiskit.circuit import ClassicalRegister, QuantumRegister
 from qiskit.circuit.classical import expr
 
 from coldplate.circuits.components import components
@@ -71,3 +72,78 @@ def test_variables_join_whatever_uses_them():
 )
 def test_static_components_end_with_one_measurement_of_each_qubit(steps, static):
     assert [one.is_static for one in components(circuit(*steps))] == [static]
+
+
+@pytest.mark.parametrize("kind", ["if", "while", "for", "switch", "if on a register", "if on an expression"])
+def test_every_kind_of_control_flow_joins_what_it_uses(kind):
+    found = QuantumCircuit(QuantumRegister(4), low := ClassicalRegister(2), ClassicalRegister(2))
+    found.measure([0, 3], [0, 3])
+    flow = {
+        "if": lambda: found.if_test((low[0], 1)),
+        "while": lambda: found.while_loop((low[0], 1)),
+        "for": lambda: found.for_loop(range(2)),
+        "switch": lambda: found.switch(low[0]),
+        "if on a register": lambda: found.if_test((low, 1)),
+        "if on an expression": lambda: found.if_test(expr.logic_not(low[0])),
+    }
+    with flow[kind]() as case:
+        if kind == "switch":
+            with case(1):
+                found.cx(1, 2)
+        else:
+            found.cx(1, 2)
+    found.measure(2, 2)
+    reads = () if kind == "for" else (0, 1) if kind == "if on a register" else (0,)
+    joined = ((0, 1, 2), (*reads, 2)) if reads else ((1, 2), (2,))
+    assert joined in shape(found)
+    assert ((3,), (3,)) in shape(found)
+
+
+def test_instructions_stay_in_order_and_without_barriers():
+    found = circuit(("h", 0), ("x", 1), ("barrier",), ("cx", 0, 1), ("z", 3), ("measure", 1, 2), ("reset", 0))
+    (only,) = components(found)
+    assert [one.name for one in only.instructions] == ["h", "x", "cx", "measure", "reset"]
+    assert (only.wires, only.bits) == (tuple(found.qubits[:2]), (found.clbits[2],))
+
+
+def test_wires_are_in_the_order_of_the_circuit_not_of_use():
+    (only,) = components(circuit(("cx", 3, 1), ("measure", 3, 0), ("measure", 1, 2)))
+    assert (only.qubits, only.clbits) == ((1, 3), (0, 2))
+
+
+def test_every_measured_bit_belongs_to_one_component():
+    found = circuit(("cx", 0, 1), ("cx", 2, 3), ("measure", 0, 0), ("measure", 3, 1), ("measure", 1, 3))
+    assert sorted(bit for one in components(found) for bit in one.clbits) == [0, 1, 3]
+
+
+def test_a_stored_expression_joins_the_bits_that_it_reads():
+    found = circuit(("measure", 0, 0), ("measure", 1, 1), ("measure", 2, 2))
+    seen = found.add_var("seen", expr.lift(False))
+    found.store(seen, expr.bit_and(found.clbits[0], found.clbits[1]))
+    assert shape(found) == [((0, 1), (0, 1)), ((2,), (2,))]
+
+
+@pytest.mark.parametrize(
+    ("steps", "body", "final"),
+    [
+        ([("h", 0), ("measure", 0, 0)], ["h"], 1),
+        ([("measure", 0, 0), ("measure", 0, 1)], [], 2),
+        ([("measure", 0, 0), ("x", 0), ("measure", 0, 1)], ["measure", "x"], 1),
+        ([("cx", 0, 1), ("measure", 0, 0), ("measure", 1, 1)], ["cx"], 2),
+        ([("cx", 0, 1), ("measure", 0, 0), ("measure", 1, 0)], ["cx", "measure"], 1),
+        ([("delay", 4, 0), ("measure", 0, 0), ("delay", 9, 0)], ["delay"], 1),
+        ([("measure", 0, 0), ("reset", 0)], ["measure", "reset"], 0),
+    ],
+)
+def test_parts_are_the_body_and_the_final_measurements(steps, body, final):
+    (only,) = components(circuit(*steps))
+    assert ([one.name for one in only.parts[0]], len(only.parts[1])) == (body, final)
+
+
+def test_what_control_flow_reads_or_writes_is_not_a_final_measurement():
+    found = circuit(("measure", 0, 0))
+    with found.if_test((0, 1)):
+        found.measure(1, 1)
+    (only,) = components(found)
+    assert only.parts[1] == ()
+    assert not only.is_static

@@ -81,3 +81,52 @@ def test_angles_of_rzz_are_checked_with_their_values(bad):
     check_rzz_values(Item(circuit, np.zeros((0, 1)), shots=1))
     with pytest.raises(NotIsa, match="outside"):
         check_rzz_values(Item(circuit, np.array([[0.1], [bad]]), shots=1))
+
+
+@pytest.mark.parametrize("simulator", [True, False])
+def test_width_is_checked_for_everyone(target, simulator):
+    check_isa(QuantumCircuit(3), target, simulator=simulator)
+    with pytest.raises(NotIsa, match="4 qubits, the backend 3"):
+        check_isa(QuantumCircuit(4), target, simulator=simulator)
+
+
+def test_two_qubit_gates_go_one_way_only(target):
+    circuit = QuantumCircuit(3)
+    circuit.cz(2, 1)
+    with pytest.raises(NotIsa, match=r"cz is not supported on qubits \[2, 1\]"):
+        check_isa(circuit, target, simulator=False)
+
+
+def test_qubits_inside_control_flow_are_those_of_the_device(target):
+    """A body numbers its own qubits: its pair 0, 1 may be the device's 2, 0."""
+    body = QuantumCircuit(2)
+    body.cz(0, 1)
+    taken, refused = QuantumCircuit(3, 1), QuantumCircuit(3, 1)
+    taken.if_else((taken.clbits[0], 1), body, None, [1, 2], [])
+    refused.if_else((refused.clbits[0], 1), body, None, [2, 0], [])
+    check_isa(taken, target, simulator=False)
+    with pytest.raises(NotIsa, match=r"cz is not supported on qubits \[2, 0\]"):
+        check_isa(refused, target, simulator=False)
+
+
+def test_control_flow_that_the_target_lacks_is_refused(target):
+    circuit = QuantumCircuit(3)
+    with circuit.for_loop(range(2)):
+        circuit.x(0)
+    with pytest.raises(NotIsa, match="for_loop is not supported at all"):
+        check_isa(circuit, target, simulator=False)
+
+
+def test_angles_of_rzz_inside_control_flow_are_checked_with_their_values():
+    angle = Parameter("t")
+    circuit = QuantumCircuit(3, 1)
+    with circuit.if_test((0, 1)):
+        circuit.rzz(angle, 2, 1)
+    check_rzz_values(Item(circuit, np.array([0.3]), shots=1))
+    with pytest.raises(NotIsa, match=r"rzz on qubits \[2, 1\] has the angle 1.7"):
+        check_rzz_values(Item(circuit, np.array([1.7]), shots=1))
+
+
+@pytest.mark.parametrize("angle", [0.0, -1e-12, math.pi / 2, math.pi / 2 + 1e-12])
+def test_rounding_does_not_make_an_rzz_angle_bad(target, angle):
+    check_isa(plain(lambda c: c.rzz(angle, 0, 1)), target, simulator=False)

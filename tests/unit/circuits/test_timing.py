@@ -37,6 +37,35 @@ def loop(circuit: QuantumCircuit) -> None:
         circuit.x(2)
 
 
+def one_x() -> QuantumCircuit:
+    body = QuantumCircuit(1)
+    body.x(0)
+    return body
+
+
+def nested(circuit: QuantumCircuit) -> None:
+    with circuit.for_loop((0, 3, 8)):
+        circuit.x(0)
+        with circuit.if_test((0, 1)):
+            circuit.cz(0, 1)
+    circuit.measure(1, 0)
+
+
+def either(circuit: QuantumCircuit) -> None:
+    with circuit.switch(circuit.clbits[0]) as case:
+        with case(0):
+            circuit.x(0)
+        with case(1):
+            circuit.delay(60, 1, unit="ns")
+
+
+def feedback(circuit: QuantumCircuit) -> None:
+    circuit.measure(0, 0)
+    circuit.x(2)
+    with circuit.if_test((0, 1)):
+        circuit.x(2)
+
+
 @pytest.mark.parametrize(
     ("build", "expected"),
     [
@@ -48,6 +77,14 @@ def loop(circuit: QuantumCircuit) -> None:
         pytest.param(lambda c: c.delay(7, 0, unit="dt"), 14, id="delay in dt"),
         pytest.param(branch, 1100, id="the longer branch"),
         pytest.param(loop, 100, id="every turn of a loop"),
+        pytest.param(nested, 3 * 110 + 1000, id="loops of branches, then a measurement"),
+        pytest.param(either, 60, id="the longest case"),
+        pytest.param(feedback, 1010, id="feedback waits for what it reads"),
+        pytest.param(lambda c: (c.barrier(0, 1), c.x(0), c.x(2), c.x(2)), 20, id="barriers of some qubits"),
+        pytest.param(lambda c: (c.x(2), c.barrier(1, 2), c.cz(0, 1)), 110, id="barriers pass waiting on"),
+        pytest.param(lambda c: (c.delay(0.5, 0, unit="ms"), c.x(0)), 500_010, id="delay in ms, then a gate"),
+        pytest.param(lambda c: c.delay(1500, 0, unit="ps"), 1.5, id="delay in ps"),
+        pytest.param(lambda c: c.for_loop(range(0), None, one_x(), [0], []), 0, id="no turns"),
     ],
 )
 def test_duration(build, expected):
@@ -68,3 +105,16 @@ def test_delay_in_units_that_a_backend_lacks_is_refused():
     circuit.delay(7, 0)
     with pytest.raises(BadInput, match="this backend has none"):
         duration(circuit, lambda _name, _qubits: 0.0, dt=None)
+
+
+def test_lengths_are_asked_for_the_devices_qubits_inside_bodies_too():
+    body, circuit, asked = QuantumCircuit(2), QuantumCircuit(3, 1), []
+    body.cz(0, 1)
+    circuit.if_else((circuit.clbits[0], 1), body, None, [2, 0], [])
+
+    def length(name: str, qubits: tuple[int, ...]) -> float:
+        asked.append((name, qubits))
+        return 0.0
+
+    duration(circuit, length, dt=None)
+    assert asked == [("cz", (2, 0))]
