@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cached_property
+from math import prod
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from qiskit.circuit import QuantumCircuit
+from qiskit.circuit import CircuitInstruction, QuantumCircuit
 from qiskit.transpiler import Target
 
 from coldplate.backends import aer, clifford, statevector, transfer
@@ -24,8 +25,9 @@ from coldplate.backends.lower import lower
 from coldplate.backends.methods import Method, choose
 from coldplate.backends.noise import DeviceNoise
 from coldplate.backends.readout import misread, points, turned
+from coldplate.backends.sampling import chunks
 from coldplate.circuits.angles import Angles
-from coldplate.circuits.components import Component, components
+from coldplate.circuits.components import Component, Wire, components
 from coldplate.circuits.isa import check_rzz_values
 from coldplate.circuits.program import Item, ItemOutcome, MeasLevel, Outcomes, Program, pack_bits
 from coldplate.circuits.timing import duration
@@ -33,6 +35,7 @@ from coldplate.circuits.timing import duration
 Bits = NDArray[np.bool_]
 
 START_S = 2.0  # that a device charges for a job beside its shots
+PACKED_AT_ONCE = 1 << 18  # shots
 IDEAL_SHOT_S = 1e-6  # on the emulated clock of an ideal simulator
 
 
@@ -216,18 +219,35 @@ class Running:
         place = {bit: index for index, bit in enumerate(self.circuit.clbits)}
         found = {}
         for register in self.item.circuit.cregs:
-            columns = table[..., [place[bit] for bit in register]]
-            values = pack_bits(columns) if packed else columns
+            columns = [place[bit] for bit in register]
+            values = pack(table, columns) if packed else table[..., columns]
             found[register.name] = values.reshape(*self.item.shape, *values.shape[1:])
         return found
 
 
+def pack(bits: Bits, columns: list[int]) -> NDArray[np.uint8]:
+    """Some columns of bits, packed; in parts, because a copy of all may not fit."""
+    rows = bits.reshape(prod(bits.shape[:-1]), bits.shape[-1])
+    found = np.empty((len(rows), -(-len(columns) // 8)), dtype=np.uint8)
+    for part in chunks(len(rows), PACKED_AT_ONCE):
+        found[part] = pack_bits(rows[part][:, columns])
+    return found.reshape(*bits.shape[:-1], found.shape[-1])
+
+
 def measured(component: Component) -> dict[int, int]:
-    """The qubit that each bit shows in the end, as numbered in the circuit; without what branches do."""
-    place = dict(zip(component.bits, component.clbits, strict=True))
-    qubit_of = dict(zip(component.wires, component.qubits, strict=True))
-    found: dict[int, int] = {}
-    for instruction in component.instructions:
-        if instruction.name == "measure":
-            found[place[instruction.clbits[0]]] = qubit_of[instruction.qubits[0]]
-    return found
+    """The qubit that each bit shows in the end, as numbered in the circuit; branches count as taken."""
+    indices = (*component.qubits, *component.clbits)
+    places = dict(zip((*component.wires, *component.bits), indices, strict=True))
+    return dict(measurements(component.instructions, places))
+
+
+def measurements(
+    instructions: Iterable[CircuitInstruction], places: Mapping[Wire, int]
+) -> Iterator[tuple[int, int]]:
+    """Bits and the qubits measured into them, in order, those inside control flow included."""
+    for one in instructions:
+        if one.name == "measure":
+            yield places[one.clbits[0]], places[one.qubits[0]]
+        for block in one.operation.blocks if one.is_control_flow() else ():
+            wires = zip((*block.qubits, *block.clbits), (*one.qubits, *one.clbits), strict=True)
+            yield from measurements(block.data, {inner: places[outer] for inner, outer in wires})

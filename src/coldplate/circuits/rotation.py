@@ -50,7 +50,7 @@ class Rotation:
         if {"rz", "sx"} <= names:
             return cls(native=True)
         raise IncompatibleOptions(
-            "The backend has neither rz and sx nor u or u3, so qubits can't be turned before they are measured."
+            "The backend has neither rz and sx nor u or u3, to turn qubits before they are measured."
         )
 
     def append(
