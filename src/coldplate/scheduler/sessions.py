@@ -65,13 +65,14 @@ def timers(session: Session) -> list[datetime]:
 
 
 def activated(session: Session, now: datetime) -> Session:
-    """The session as it is once a job of it runs."""
+    """The session as it is once a job of it runs: active since that job has started."""
+    since = now if session.last_job_started is None else min(now, session.last_job_started)
     return replace(
         session,
         state=SessionState.ACTIVE,
         state_reason=None if session.accepting_jobs else session.state_reason,
-        started=session.started or now,
-        activated=now,
+        started=session.started or since,
+        activated=since,
     )
 
 
