@@ -88,7 +88,7 @@ def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -
     """Expectation values and standard errors of every pub.
 
     Raises:
-        ReadoutTooNoisy: Readout error leaves too little of a string's signal.
+        ReadoutTooNoisy: Readout error leaves too little of every observable of a pub.
     """
     ran = list(zip(prepared.program.items, outcomes.items, strict=True))
     readout = None
@@ -103,7 +103,10 @@ def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -
         evs, variances = known(one) if shown is None else estimate(one, unflipped(*shown), readout)
         stds = np.sqrt(variances)
         data = DataBin(evs=evs, stds=stds, ensemble_standard_error=stds.copy(), shape=one.pub.shape)
-        results.append(PubResult(data, metadata=describe(one, options, None if shown is None else shown[1])))
+        metadata = describe(one, options, None if shown is None else shown[1])
+        if lost := int(np.isnan(evs).sum()):
+            metadata["coldplate"]["too_noisy_to_mitigate"] = lost
+        results.append(PubResult(data, metadata=metadata))
     return PrimitiveResult(results, metadata={**options.metadata, "version": 2})
 
 
@@ -122,7 +125,11 @@ def known(one: Plan) -> tuple[Floats, Floats]:
 
 
 def estimate(one: Plan, bits: NDArray[np.uint8], readout: Readout | None) -> tuple[Floats, Floats]:
-    """Values and variances of a pub's observables, each of the pub's shape."""
+    """Values and variances of a pub's observables, each of the pub's shape.
+
+    Raises:
+        ReadoutTooNoisy: Readout error leaves too little of every observable; of some: those are NaN.
+    """
     evs, variances = np.zeros(one.pub.shape), np.zeros(one.pub.shape)
     supports, support_of = np.unique(one.terms.support, axis=0, return_inverse=True)
     if readout is None:
@@ -138,6 +145,8 @@ def estimate(one: Plan, bits: NDArray[np.uint8], readout: Readout | None) -> tup
             weights = derivatives(sums, means * scale, support_of.ravel(), len(supports))
             spread += trex.damping_variance(readings, weights).reshape(spread.shape)
         variances.flat[block.cells] = spread
+    if readings is not None and evs.size and np.isnan(evs).all():
+        raise trex.too_noisy(readings)
     return evs, variances
 
 

@@ -123,23 +123,28 @@ def damping(readings: NDArray[np.float32], *, floor: float = FLOOR) -> Floats:
         floor: The smallest damping to accept; errors grow as ``1 / damping``.
 
     Returns:
-        Shape ``(num_strings,)``.
-
-    Raises:
-        ReadoutTooNoisy: A damping is below `floor`, or can't be told from nothing.
+        Shape ``(num_strings,)``; NaN where it is below `floor`, or can't be told from nothing.
     """
+    means, errors = signal(readings)
+    return np.where(means < np.maximum(floor, SIGMAS * errors), np.nan, means)
+
+
+def signal(readings: NDArray[np.float32]) -> tuple[Floats, Floats]:
+    """What is left of each string's value, and the standard error of that."""
     means: Floats = readings.mean(axis=1, dtype=np.float64)
-    errors = np.sqrt((1 - means**2).clip(0) / readings.shape[1])
-    weak = np.flatnonzero(means < np.maximum(floor, SIGMAS * errors))
-    if weak.size:
-        worst = weak[np.argmin(means[weak])]
-        raise ReadoutTooNoisy(
-            f"Readout leaves {means[worst]:.3f} +- {errors[worst]:.3f} of the signal of a Pauli string "
-            f"({weak.size} of {len(means)} strings have too little); at least {floor} is needed.",
-            solution="Measure fewer qubits at once, use more calibration shots, or turn "
-            "resilience.measure_mitigation off.",
-        )
-    return means
+    return means, np.sqrt((1 - means**2).clip(0) / readings.shape[1])
+
+
+def too_noisy(readings: NDArray[np.float32]) -> ReadoutTooNoisy:
+    """Why strings can't be mitigated."""
+    means, errors = signal(readings)
+    best = int(np.argmax(means))
+    return ReadoutTooNoisy(
+        f"Readout leaves at most {means[best]:.3f} +- {errors[best]:.3f} of the signal of a Pauli string; "
+        f"at least {FLOOR} is needed.",
+        solution="Measure fewer qubits at once, use more calibration shots, or turn "
+        "resilience.measure_mitigation off.",
+    )
 
 
 def damping_variance(readings: NDArray[np.float32], weights: csr_array) -> Floats:

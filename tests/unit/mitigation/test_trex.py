@@ -10,7 +10,6 @@ from scipy.sparse import csr_array
 
 from coldplate.circuits.parity import to_words
 from coldplate.circuits.program import pack_bits
-from coldplate.errors import ReadoutTooNoisy
 from coldplate.mitigation.trex import (
     Readout,
     TrexOptions,
@@ -18,6 +17,7 @@ from coldplate.mitigation.trex import (
     damping,
     damping_variance,
     flip_table,
+    too_noisy,
 )
 
 DEVICE = Target.from_configuration(basis_gates=["rz", "sx", "x", "cz"], num_qubits=5)
@@ -71,11 +71,12 @@ def test_readout_finds_strings_by_their_qubits():
     ("probability", "num_shots"),
     [pytest.param(0.49, 4000, id="too-weak"), pytest.param(0.4, 20, id="too-few-shots-to-tell")],
 )
-def test_a_signal_that_is_not_there_is_refused(probability, num_shots):
-    flipped = np.zeros((num_shots, 1), dtype=bool)
-    flipped[: round(probability * num_shots)] = True
-    with pytest.raises(ReadoutTooNoisy, match="of the signal of a Pauli string"):
-        damping(readout_of(flipped).signs([0], np.ones((1, 1), dtype=bool)))
+def test_a_signal_that_is_not_there_is_not_a_number(probability, num_shots):
+    flipped = np.zeros((num_shots, 2), dtype=bool)
+    flipped[: round(probability * num_shots), 0] = True
+    readings = readout_of(flipped).signs([0, 1], np.eye(2, dtype=bool))
+    assert_array_equal(damping(readings), [np.nan, 1.0])
+    assert "of the signal of a Pauli string" in too_noisy(readings[:1]).message
 
 
 def test_the_calibrations_variance_counts_strings_that_err_together(rng):
