@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
-from qiskit.circuit import ClassicalRegister, Parameter, QuantumRegister
+from qiskit.circuit import ClassicalRegister, Parameter, ParameterVector, QuantumRegister
 from qiskit.circuit.classical import expr, types
 from qiskit.quantum_info import Statevector, random_unitary
 from qiskit_aer import AerSimulator
@@ -133,6 +133,37 @@ def test_clifford_circuits_on_stim(seed):
     outcomes = run(load("sim_stabilizer"), circuit)
     assert "stim" in methods_of(outcomes)
     assert fits(outcomes_of(circuit, outcomes)[0], exact(circuit))
+
+
+def frames_circuit() -> QuantumCircuit:
+    """An rz with a parameter wherever one can be, also around a measurement and a reset in the middle."""
+    circuit = QuantumCircuit(4, 6)
+    angles = iter(ParameterVector("t", 40))
+    for layer in range(4):
+        for qubit in range(4):
+            circuit.rz(next(angles), qubit)
+            circuit.sx(qubit)
+            circuit.rz(next(angles), qubit)
+        for first, second in ((0, 1), (2, 3)) if layer % 2 else ((1, 2), (3, 0)):
+            circuit.ecr(first, second)
+        if layer == 1:
+            circuit.measure(2, 4)
+            circuit.reset(3)
+            circuit.measure(0, 5)
+    circuit.measure(range(4), range(4))
+    return circuit
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_circuits_that_differ_by_half_turns_are_sampled_as_one(seed):
+    """A shared sample with flips shows, element by element, what each element's own circuit shows."""
+    circuit, rng = frames_circuit(), np.random.default_rng(seed)
+    base = rng.integers(0, 4, (1, 32))
+    values = (base + 2 * rng.integers(0, 2, (12, 32))) * (np.pi / 2)
+    together = outcomes_of(circuit, run(load("sim_stabilizer"), circuit, values, shots=3000))
+    for numbers, row in zip(together, values, strict=True):
+        alone = outcomes_of(circuit, run(load("sim_statevector"), circuit, [row], shots=3000))[0]
+        assert agree(numbers, alone)
 
 
 def test_rotation_that_is_not_clifford_is_refused_by_name():
