@@ -143,7 +143,7 @@ def test_noise_as_aer_takes_it_is_the_same_or_its_diagonal(case, paulis):
         assert_allclose(PTM(error).data, np.diag(np.diag(expected)) if paulis else expected, atol=1e-9)
 
 
-@pytest.mark.parametrize("error", [0.0, 0.003, 0.1, 0.7])
+@pytest.mark.parametrize("error", [0.0, 0.003, 0.1, 0.6])
 @pytest.mark.parametrize("num_qubits", [1, 2])
 def test_gate_has_the_infidelity_that_was_measured(error, num_qubits):
     relaxations = (Relaxation(0.0004, 0.9993), Relaxation(0.0002, 0.9999))[:num_qubits]
@@ -152,10 +152,7 @@ def test_gate_has_the_infidelity_that_was_measured(error, num_qubits):
     process = np.trace(noise.transfer) / dim**2
     infidelity = 1 - (dim * process + 1) / (dim + 1)
     relaxed = np.trace(GateNoise(relaxations).transfer) / dim**2
-    largest = dim / (dim + 1)  # of the fully mixed state
-    assert infidelity == pytest.approx(
-        max(min(error, largest), 1 - (dim * relaxed + 1) / (dim + 1)), abs=1e-12
-    )
+    assert infidelity == pytest.approx(max(error, 1 - (dim * relaxed + 1) / (dim + 1)), abs=1e-12)
 
 
 def test_twirled_relaxation_keeps_the_diagonal():
@@ -194,7 +191,7 @@ def test_times_to_relax_compose():
 
 
 @pytest.mark.parametrize("seed", range(6))
-@pytest.mark.parametrize("case", ["ordinary", "T2 above 2 T1", "broken gates"])
+@pytest.mark.parametrize("case", ["ordinary", "T2 above 2 T1", "no T1 known", "broken gates"])
 def test_transfer_matrices_give_the_probabilities_that_aer_gives(case, seed):
     circuit, noise = random_circuit(seed), DeviceNoise(ODD[case])
     (component,) = components(circuit)
@@ -241,10 +238,10 @@ def test_noise_is_that_of_the_devices_qubits_wherever_the_component_is(first):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_stim_has_the_pauli_rates_of_the_twirled_noise(seed):
     """One cz, prepared and measured in the bases where every Pauli string's damping is seen."""
-    noisy = device(seed, gates={("cz", (1, 0)): GateFigures(0.2, 4 * US)})
+    noisy = device(seed, gates={("cz", (1, 0)): GateFigures(0.5, 4 * US)})
     noise = DeviceNoise(noisy)
     damping = np.diag(noise.gate("cz", (1, 0)).transfer)
-    shots = 40_000
+    shots = 100_000
     for string in (1, 2, 3, 4, 7, 12, 13, 15, 10):
         circuit = eigenstate_of(string)
         (component,) = components(circuit)

@@ -9,6 +9,9 @@ import numpy as np
 from qiskit.circuit import (
     CircuitInstruction,
     ControlFlowOp,
+    Delay,
+    Instruction,
+    Operation,
     Parameter,
     ParameterExpression,
     QuantumCircuit,
@@ -122,12 +125,9 @@ def add(
     for instruction in instructions:
         operation = instruction.operation
         if operation.name == "delay":
-            if idling.noise is not None:
-                seconds = delay_seconds(operation, dt=idling.dt)
-                error = idling.noise.idle(place[instruction.qubits[0]], seconds)
-                if error is not None:
-                    circuit.append(error.to_instruction(), instruction.qubits)
-            continue
+            operation = waiting(operation, idling, place[instruction.qubits[0]])
+            if operation is None:
+                continue
         if isinstance(operation, ControlFlowOp):
             blocks = []
             for block in operation.blocks:
@@ -136,3 +136,13 @@ def add(
                 add(blocks[-1], block.data, idling, inner)
             operation = operation.replace_blocks(blocks)
         circuit._append(CircuitInstruction(operation, instruction.qubits, instruction.clbits))
+
+
+def waiting(delay: Operation, idling: Idling, qubit: int) -> Instruction | None:
+    """What a delay does to a qubit of the device; None: nothing."""
+    if idling.noise is None:
+        return None
+    if idling.noise.keeps_delays:
+        return Delay(0)  # its errors are the same for any time
+    error = idling.noise.idle(qubit, delay_seconds(delay, dt=idling.dt))
+    return None if error is None else error.to_instruction()

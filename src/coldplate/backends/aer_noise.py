@@ -19,9 +19,17 @@ from coldplate.backends.noise import DeviceNoise, GateNoise, Relaxation
 from coldplate.circuits.components import Component
 from coldplate.circuits.isa import inside
 
+SHORTEST = 1e-3  # T1 and T2 where all is lost, in units of the time it took
+
 
 class AerNoise(Protocol):
-    """Where Aer's noise comes from."""
+    """Where Aer's noise comes from.
+
+    Attributes:
+        keeps_delays: Whether the model has errors of delays, rather than `idle`.
+    """
+
+    keeps_delays: bool
 
     def model(self, component: Component, *, readout: bool) -> NoiseModel:
         """The noise of a component's gates on qubits 0, 1, ..., and of its readout if asked for."""
@@ -37,6 +45,8 @@ class EmulatedNoise:
         noise: The device's.
         paulis: Twirl it to Pauli channels, all that a stabilizer simulation can do.
     """
+
+    keeps_delays = False
 
     def __init__(self, noise: DeviceNoise, *, paulis: bool = False):
         self._noise, self._paulis = noise, paulis
@@ -71,6 +81,7 @@ class EmulatedNoise:
         with np.errstate(divide="ignore"):
             t1 = -1 / np.log1p(-relaxation.decay) if relaxation.decay else np.inf
             t2 = -1 / np.log(relaxation.coherence) if relaxation.coherence < 1 else np.inf
+        t1, t2 = max(t1, SHORTEST), max(t2, SHORTEST)  # Aer takes no zeros
         return thermal_relaxation_error(t1, min(t2, 2 * t1), 1.0)
 
 
@@ -80,6 +91,8 @@ class GivenNoise:
     Args:
         whole: The model, for the qubits of the device.
     """
+
+    keeps_delays = True
 
     def __init__(self, whole: NoiseModel):
         self._whole = whole
@@ -103,7 +116,7 @@ class GivenNoise:
         return model
 
     def idle(self, qubit: int, seconds: float) -> QuantumError | None:
-        """Nothing: a model says itself what a delay does."""
+        """Nothing: what a model says of delays doesn't depend on the time."""
         return None
 
 

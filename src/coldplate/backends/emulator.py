@@ -107,7 +107,9 @@ class Running:
     @cached_property
     def circuit(self) -> QuantumCircuit:
         """The item's circuit in gates that simulators know."""
-        return lower(self.item.circuit) if self.backend.simulator else self.item.circuit
+        if not self.backend.simulator:
+            return self.item.circuit
+        return lower(self.item.circuit, method=self.program.method or self.backend.method)
 
     @cached_property
     def angles(self) -> Angles:

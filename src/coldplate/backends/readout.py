@@ -40,7 +40,7 @@ def points(bits: Bits, errors: Floats, rng: Generator) -> Points:
         bits: What the qubits were, shape ``(..., num_bits)``.
         errors: As for `misread`.
     """
-    distances: Floats = ndtri(np.clip(errors, LEAST, 0.5))
+    distances: Floats = ndtri(np.clip(errors, LEAST, 1 - LEAST))
     centres = np.where(bits, -distances[:, 1], distances[:, 0])
     found: Points = rng.standard_normal((*bits.shape, 2)).view(np.complex128)[..., 0]
     found += centres

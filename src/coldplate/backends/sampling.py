@@ -14,6 +14,7 @@ Indices = NDArray[np.intp]
 Bits = NDArray[np.bool_]
 
 WORKSPACE = 1 << 27  # bytes of states at a time
+AT_ONCE = 1 << 22  # shots that are drawn at a time
 
 
 @dataclass(frozen=True)
@@ -84,10 +85,14 @@ def draw(weights: Floats, row: Indices, *, shots: int, num_bits: int, rng: Gener
     cumulative /= cumulative[:, -1:]
     # one search in all rows at once: row k lies between k and k + 1
     cumulative += np.arange(len(weights))[:, None]
-    points = rng.random((len(row), shots)) + row[:, None]
-    width = weights.shape[1]
-    outcomes = np.searchsorted(cumulative.ravel(), points, side="right") - row[:, None] * width
-    return bits_of(np.minimum(outcomes, width - 1), num_bits)
+    found, width = np.empty((len(row), shots, num_bits), dtype=bool), weights.shape[1]
+    for part in chunks(len(row), AT_ONCE // shots):
+        rows = row[part, None]
+        points = rng.random((len(rows), shots)) + rows
+        np.minimum(points, np.nextafter(rows + 1.0, 0.0), out=points)  # or rounding reaches the next row
+        outcomes = np.searchsorted(cumulative.ravel(), points, side="right") - rows * width
+        found[part] = bits_of(np.minimum(outcomes, width - 1), num_bits)
+    return found
 
 
 def bits_of(numbers: NDArray[np.int64], num_bits: int) -> Bits:

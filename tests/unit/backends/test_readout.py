@@ -1,0 +1,58 @@
+"""Bits are misread, and points fall on the wrong side, as often as two figures of a qubit say."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from coldplate.backends.readout import LEAST, SCALE, misread, points, turned
+
+SHOTS = 100_000
+FIGURES = np.array([[0.0, 0.0], [0.02, 0.3], [0.25, 0.01], [0.0, 0.4], [0.5, 0.5], [0.9, 0.05]])
+NEVER = np.zeros((1, 2))
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_bits_are_misread_as_often_as_the_figures_say(rng, value):
+    bits = np.full((SHOTS, len(FIGURES)), value)
+    misread(bits, FIGURES, rng)
+    assert_allclose((bits != value).mean(axis=0), FIGURES[:, int(value)], atol=0.01)
+    assert (bits[:, 0] == value).all()
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_points_are_on_the_wrong_side_as_often_as_bits_are_misread(rng, value):
+    wrong = (points(np.full((SHOTS, len(FIGURES)), value), FIGURES, rng).real > 0) != value
+    assert_allclose(wrong.mean(axis=0), FIGURES[:, int(value)], atol=0.01)
+
+
+def test_blobs_of_a_perfect_qubit_hardly_overlap(rng):
+    bits = rng.random((SHOTS, 1)) < 0.5
+    wrong = (points(bits, NEVER, rng).real > 0) != bits
+    assert wrong.sum() <= 20 * LEAST * SHOTS
+
+
+def test_misread_qubits_are_independent(rng):
+    bits = np.zeros((SHOTS, 3), dtype=bool)
+    misread(bits, np.full((3, 2), 0.3), rng)
+    assert np.abs(np.corrcoef(bits.T) - np.eye(3)).max() < 0.02
+
+
+def test_spread_is_the_same_in_all_directions(rng):
+    found = points(np.zeros((SHOTS, 1), dtype=bool), np.array([[0.1, 0.1]]), rng)
+    assert (found.real.std(), found.imag.std()) == pytest.approx((1, 1), abs=0.02)
+    assert found.imag.mean() == pytest.approx(0, abs=0.02)
+
+
+def test_every_qubit_has_a_direction_of_its_own():
+    lines = turned(np.ones((1, 5), dtype=complex), np.arange(5))[0]
+    assert_allclose(np.abs(lines), SCALE)
+    between = np.abs(np.angle(lines[:, None] / lines[None, :]))
+    assert between[~np.eye(5, dtype=bool)].min() > 0.3
+
+
+def test_same_generator_same_points(rng):
+    bits = np.ones((9, 2), dtype=bool)
+    first, again = (points(bits, FIGURES[:2], np.random.default_rng(4)) for _ in range(2))
+    assert_array_equal(first, again)
