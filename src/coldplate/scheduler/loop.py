@@ -36,7 +36,7 @@ from coldplate.workers.pool import Limits, Pool, Receipt, Ticket
 SWEEP_S = 24 * 3600.0  # between two sweeps
 FIRST_SWEEP_S = 60.0  # after the start, when there is better to do
 LOOK_S = 1.0  # between two looks when nothing was committed; clocks may jump, events may be missed
-MOST_REST_S = 0.05  # after a look
+REST, MOST_REST_S = 3.0, 0.05  # after a look: times as long as it took, but no longer than this
 FINISH_PAUSES_S = (0.1, 0.5, 2.0, 5.0, 0.0)  # after each attempt to store the end of a job
 
 log = logging.getLogger(__name__)
@@ -90,8 +90,8 @@ class Loop:
             except Exception:
                 log.exception("A pass of the scheduler failed; it is repeated.")
             if pause_s > 0:
-                # In a storm of changes it rests as long as it works: requests need the processor, too.
-                self._stopping.wait(min(time.monotonic() - began, MOST_REST_S))
+                # In a storm of changes it rests longer than it works: requests need the processor, too.
+                self._stopping.wait(min(REST * (time.monotonic() - began), MOST_REST_S))
                 self._changes.any.wait(pause_s)
 
     def _sweep(self) -> None:

@@ -8,13 +8,15 @@ from hashlib import sha256
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, select
+from sqlalchemy import Connection, bindparam, delete, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.dialects.sqlite import insert
 
 from coldplate.domain.backend import BackendRecord
 from coldplate.store.rows import to_micros
 from coldplate.store.tables import backend, calibration
+
+FIND_DIGEST = select(backend.c.digest).where(backend.c.name == bindparam("called"))
 
 
 class Records:
@@ -35,8 +37,7 @@ class Records:
 
     def find(self, connection: Connection, name: str) -> BackendRecord | None:
         """A backend by name."""
-        query = select(backend.c.digest).where(backend.c.name == name)
-        digest = connection.execute(query).scalar_one_or_none()
+        digest = connection.execute(FIND_DIGEST, {"called": name}).scalar_one_or_none()
         return None if digest is None else self._record(connection, digest)
 
     def _record(self, connection: Connection, digest: str) -> BackendRecord:

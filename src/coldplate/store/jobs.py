@@ -7,7 +7,18 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Select, delete, exists, func, insert, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Select,
+    bindparam,
+    delete,
+    exists,
+    func,
+    insert,
+    select,
+    update,
+)
 
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import FINAL, Job, JobId, JobState
@@ -24,6 +35,12 @@ MOST = 2**62  # larger offsets don't fit into the database, and are beyond every
 
 Where = Sequence[ColumnElement[bool]]
 Values = dict[str, Any]
+
+# Made once: to put a statement together takes longer than to run it.
+INSERT = insert(jobs)
+FIND = select(jobs).where(jobs.c.id == bindparam("wanted"))
+TAGS = select(job_tag.c.tag).where(job_tag.c.job == bindparam("wanted")).order_by(job_tag.c.position)
+
 QUEUED: Where = [jobs.c.state == JobState.QUEUED]
 
 
@@ -37,7 +54,7 @@ def add(connection: Connection, job: Job, *, fingerprint: str, now: datetime) ->
     if known is not None:
         return known
     submissions.remember(connection, fingerprint, id=job.id, now=now)
-    connection.execute(insert(jobs).values(job_row(job)))
+    connection.execute(INSERT, job_row(job))
     _put_tags(connection, job.id, job.tags)
     return job
 
@@ -47,9 +64,10 @@ def add(connection: Connection, job: Job, *, fingerprint: str, now: datetime) ->
 
 def find(connection: Connection, id: JobId, instance: InstanceId | None) -> Job | None:
     """A job, if it is of this instance."""
-    mine = [] if instance is None else [jobs.c.instance == instance]
-    found = _read(connection, select(jobs).where(jobs.c.id == id, *mine))
-    return found[0] if found else None
+    row = connection.execute(FIND, {"wanted": id}).one_or_none()
+    if row is None or instance not in (None, row.instance):
+        return None
+    return job_from(row, tuple(connection.execute(TAGS, {"wanted": id}).scalars()))
 
 
 def page(connection: Connection, f: JobFilter) -> tuple[list[Job], int]:

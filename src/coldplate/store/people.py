@@ -6,12 +6,15 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
 
 from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.key import KeyRecord
 from coldplate.store.rows import instance_from, key_from, key_row, to_micros
 from coldplate.store.tables import api_key, instance, secret
+
+# Asked with every request, so made once.
+FIND_INSTANCE = select(instance).where(instance.c.id == bindparam("crn"))
 
 
 def add_instance(connection: Connection, new: Instance) -> None:
@@ -30,7 +33,7 @@ def instances(connection: Connection, account: str | None) -> list[Instance]:
 
 def find_instance(connection: Connection, id: InstanceId) -> Instance | None:
     """An instance by its CRN."""
-    row = connection.execute(select(instance).where(instance.c.id == id)).one_or_none()
+    row = connection.execute(FIND_INSTANCE, {"crn": id}).one_or_none()
     return None if row is None else instance_from(row)
 
 

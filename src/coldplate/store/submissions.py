@@ -9,24 +9,30 @@ from __future__ import annotations
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, delete, select, update
+from sqlalchemy import Connection, bindparam, delete, select, update
 from sqlalchemy.dialects.sqlite import insert
 
 from coldplate.store.rows import to_micros
 from coldplate.store.tables import submission
 
+# Used in every submission, so made once.
+TRY_AGAIN = (
+    update(submission)
+    .where(submission.c.fingerprint == bindparam("mark"), submission.c.last_attempt >= bindparam("recent"))
+    .values(last_attempt=bindparam("now"))
+)
+_ROW = insert(submission)
+REMEMBER = _ROW.on_conflict_do_update(
+    index_elements=["fingerprint"],
+    set_={"id": _ROW.excluded.id, "last_attempt": _ROW.excluded.last_attempt},
+)
 REPEAT_WINDOW = timedelta(seconds=120)  # since the last attempt; official clients give up after 15 s
 
 
 def repeated(connection: Connection, fingerprint: str, now: datetime) -> str | None:
     """What an undelivered POST with this fingerprint has made; the window then begins anew."""
-    recent = submission.c.last_attempt >= to_micros(now - REPEAT_WINDOW)
-    same = (
-        update(submission)
-        .where(submission.c.fingerprint == fingerprint, recent)
-        .values(last_attempt=to_micros(now))
-    )
-    if connection.execute(same).rowcount == 0:
+    moments = {"now": to_micros(now), "recent": to_micros(now - REPEAT_WINDOW)}
+    if connection.execute(TRY_AGAIN, {"mark": fingerprint, **moments}).rowcount == 0:
         return None
     query = select(submission.c.id).where(submission.c.fingerprint == fingerprint)
     return str(connection.execute(query).scalar_one())
@@ -34,9 +40,8 @@ def repeated(connection: Connection, fingerprint: str, now: datetime) -> str | N
 
 def remember(connection: Connection, fingerprint: str, *, id: str, now: datetime) -> None:
     """Write down what a POST has made, in place of what an older one with the same body made."""
-    values = {"id": id, "last_attempt": to_micros(now)}
-    row = insert(submission).values(fingerprint=fingerprint, **values)
-    connection.execute(row.on_conflict_do_update(index_elements=["fingerprint"], set_=values))
+    values = {"fingerprint": fingerprint, "id": id, "last_attempt": to_micros(now)}
+    connection.execute(REMEMBER, values)
 
 
 def forget(connection: Connection, ids: Collection[str]) -> None:
