@@ -14,7 +14,7 @@ from coldplate.backends.aer_circuits import Idling, add, batch, bind, empty
 from coldplate.backends.aer_noise import AerNoise
 from coldplate.backends.sampling import Bits, Groups
 from coldplate.backends.statevector import can_run, group, peel
-from coldplate.circuits.angles import Angles, is_free
+from coldplate.circuits.angles import Angles
 from coldplate.circuits.components import Component
 from coldplate.errors import JobFailure, LimitExceeded
 
@@ -83,8 +83,7 @@ def group_elements(component: Component, circuit: QuantumCircuit, angles: Angles
     if not ideal or not can_run(component):
         if component.has_control_flow:
             return Groups.by(angles.values)
-        used = [value for one in component.instructions for value in one.params if is_free(value)]
-        return Groups.by(angles.values[:, angles.columns(used)])
+        return Groups.by(angles.used_by(component.instructions))
     groups = group(peel(component), angles)
     assert groups.flips is not None
     flips = np.zeros((len(groups.of), len(component.clbits)), dtype=bool)
@@ -155,9 +154,9 @@ def run_chain(
             solution="Use fewer shots, or leave init_qubits on.",
         )
     once = empty(component, circuit)
-    place = dict(zip(component.wires, component.qubits, strict=True))
-    add(once, component.instructions, how.idling, place)
-    rests = {} if how.noise is None else {q: how.noise.idle(place[q], rest_s) for q in component.wires}
+    add(once, component.instructions, how.idling, component.qubit_of)
+    noise = how.noise
+    rests = {wire: noise.idle(qubit, rest_s) for wire, qubit in component.qubit_of.items()} if noise else {}
     simulator = how.simulator(component)
     found = []
     for row in angles.rows(once.parameters):

@@ -42,13 +42,12 @@ def batch(component: Component, circuit: QuantumCircuit, angles: Angles, *, idli
     Args:
         circuit: The component's circuit, for its registers.
     """
-    place = dict(zip(component.wires, component.qubits, strict=True))
     built = empty(component, circuit)
     if component.has_control_flow:
-        add(built, component.instructions, idling, place)
+        add(built, component.instructions, idling, component.qubit_of)
         return [bind(built, row) for row in angles.rows(built.parameters)], None
     instructions, expressions = plain(component.instructions)
-    add(built, instructions, idling, place)
+    add(built, instructions, idling, component.qubit_of)
     if not expressions:
         return [built] * len(angles.values), None
     binds = {

@@ -54,7 +54,8 @@ class EmulatedNoise:
     def model(self, component: Component, *, readout: bool) -> NoiseModel:
         """See `AerNoise`; gates without noise are left out."""
         model = NoiseModel()
-        for name, places in sorted(gates_of(component)):
+        gates = inside(component.instructions, component.place_of)
+        for name, places in sorted({(gate.name, places) for gate, places in gates}):
             found = self._noise.gate(name, tuple(component.qubits[place] for place in places))
             if found is not None:
                 model.add_quantum_error(self._error(found), name, list(places), warnings=False)
@@ -118,16 +119,3 @@ class GivenNoise:
     def idle(self, qubit: int, seconds: float) -> QuantumError | None:
         """Nothing: what a model says of delays doesn't depend on the time."""
         return None
-
-
-def gates_of(component: Component) -> set[tuple[str, tuple[int, ...]]]:
-    """All gates of a component with their places, those inside control flow included."""
-    place = {qubit: index for index, qubit in enumerate(component.wires)}
-    found = set()
-    for instruction in component.instructions:
-        places = tuple(place[qubit] for qubit in instruction.qubits)
-        found.add((instruction.operation.name, places))
-        for block in getattr(instruction.operation, "blocks", ()):
-            inner = inside(block, dict(zip(block.qubits, places, strict=True)))
-            found.update((one.operation.name, where) for one, where in inner)
-    return found

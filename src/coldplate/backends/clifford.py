@@ -49,8 +49,9 @@ def run(
     Raises:
         NotIsa: A gate is not a Clifford gate.
     """
-    frames = Frames.of(component, angles)
-    groups = frames.groups if rest_s is None else Groups.by(angles.values[:, free_columns(component, angles)])
+    # a Pauli of one shot would go on into the next where shots run into each other
+    frames = Frames.of(component, angles) if rest_s is None else None
+    groups = frames.groups if frames else Groups.by(angles.used_by(component.instructions))
     found = np.empty((len(groups.of), shots, len(component.clbits)), dtype=bool)
     for first, members in zip(groups.first, groups.members(), strict=True):
         writer, one = Writer(component, noise, dt), angles.at(np.array([first]))
@@ -58,20 +59,14 @@ def run(
         seed = int(rng.integers(2**63))
         if rest_s is None:
             table = writer.take().compile_sampler(seed=seed).sample(len(members) * shots)
-            bits = table.reshape(len(members), shots, -1)
-            if len(members) > 1:
-                bits ^= frames.flips(component, one, members)[:, None]
         else:
             writer.rest(rest_s)
             table = (writer.take() * shots).compile_sampler(seed=seed).sample(len(members))
-            bits = table.reshape(len(members), shots, -1)
+        bits = table.reshape(len(members), shots, -1)
+        if frames and len(members) > 1:
+            bits ^= frames.flips(component, one, members)[:, None]
         found[members] = bits[..., writer.last]
     return found
-
-
-def free_columns(component: Component, angles: Angles) -> list[int]:
-    """The columns of parameters that a component depends on."""
-    return angles.columns([v for one in component.instructions for v in one.params if is_free(v)])
 
 
 @dataclass(frozen=True)
@@ -98,7 +93,7 @@ class Frames:
             free = [value for value in instruction.params if is_free(value)]
             turned = quarters(np.asarray(angles.of(free[0]))) if free and instruction.name == "rz" else None
             if turned is None:
-                keys.append(angles.values[:, angles.columns(free)])
+                keys.append(angles.used_by([instruction]))
             else:
                 keys.append((turned % 2)[:, None])
                 odd[place] = turned % 4 > 1
@@ -124,7 +119,7 @@ class Frames:
             half = self.halves[place][members] if place in self.halves else None
             if half is not None and half.any():
                 simulator.do(writer.take())
-                qubit = component.wires.index(instruction.qubits[0])
+                qubit = component.place_of[instruction.qubits[0]]
                 mask[qubit] = half
                 simulator.broadcast_pauli_errors(pauli="Z", mask=mask)
                 mask[qubit] = False
@@ -150,14 +145,13 @@ class Writer:
         self._lines: list[str] = []  # of stim's own language: twenty times as fast as appending
         self.last: list[int] = [0] * len(component.clbits)
         self._component, self._noise, self._dt = component, noise, dt
-        self._place = {qubit: index for index, qubit in enumerate(component.wires)}
         self._records = 0
 
     def add(self, instructions: Iterable[CircuitInstruction], angles: Angles) -> None:
         """Append instructions, with the angles of one element."""
         for instruction in instructions:
             name = instruction.name
-            places = [self._place[qubit] for qubit in instruction.qubits]
+            places = [self._component.place_of[qubit] for qubit in instruction.qubits]
             if name == "measure":
                 self._write("M", places)
                 self.last[self._component.bits.index(instruction.clbits[0])] = self._records

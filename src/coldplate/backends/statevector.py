@@ -74,10 +74,8 @@ def peel(component: Component) -> Peeled:
 
 def group(peeled: Peeled, angles: Angles) -> Groups:
     """Elements with the same state before they are measured, and the same directions measured up to sign."""
-    num_elements = len(angles.values)
-    used = [value for instruction in peeled.prefix for value in instruction.params]
-    table = [angles.values[:, angles.columns(used)]]
-    flips = np.zeros((num_elements, len(peeled.measured)), dtype=bool)
+    table = [angles.used_by(peeled.prefix)]
+    flips = np.zeros((len(angles.values), len(peeled.measured)), dtype=bool)
     for turned, (qubit,) in merged(peeled.tails, lambda one: unitary(one, angles)):
         if turned.ndim == 2:
             continue
@@ -98,9 +96,8 @@ def directions(turned: Complex) -> Floats:
 
 def distributions(component: Component, peeled: Peeled, angles: Angles) -> Floats:
     """Exact probabilities of every outcome, shape ``(num_elements, 2**num_measured)``."""
-    axis_of = {qubit: axis for axis, qubit in enumerate(component.wires)}
-    used = [value for instruction in peeled.prefix for value in instruction.params]
-    prefixes = Groups.by(angles.values[:, angles.columns(used)])
+    axis_of = component.place_of
+    prefixes = Groups.by(angles.used_by(peeled.prefix))
     shared = angles.at(prefixes.first)
     state = ground(len(component.wires), len(prefixes.first))
     evolve(state, peeled.prefix, lambda one: unitary(one, shared), axis_of=axis_of)

@@ -61,9 +61,8 @@ def run(
         Shape ``(num_elements, shots, num_clbits)``.
     """
     body, final = component.parts
-    used = [value for one in body if one.name != "delay" for value in one.params]
     bits = sample(
-        Groups.by(angles.values[:, angles.columns(used)]),
+        Groups.by(angles.used_by(one for one in body if one.name != "delay")),
         lambda elements: distributions(component, angles.at(elements), noise, dt=dt),
         num_bits=len(final),
         shots=shots,
@@ -78,11 +77,10 @@ def distributions(
 ) -> Floats:
     """Exact probabilities of every outcome, shape ``(num_elements, 2**num_measured)``."""
     body, final = component.parts
-    axis_of = {qubit: axis for axis, qubit in enumerate(component.wires)}
-    place = dict(zip(component.wires, component.qubits, strict=True))
+    axis_of = component.place_of
 
     def matrix_of(instruction: CircuitInstruction) -> Floats:
-        name, qubits = instruction.name, tuple(place[qubit] for qubit in instruction.qubits)
+        name, qubits = instruction.name, tuple(component.qubit_of[wire] for wire in instruction.qubits)
         if name == "reset":
             return RESET
         if name == "delay":

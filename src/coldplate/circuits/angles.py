@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import Parameter, ParameterExpression
+from qiskit.circuit import CircuitInstruction, Parameter, ParameterExpression
 
 Floats = NDArray[np.float64]
 
@@ -29,6 +29,10 @@ class Angles:
         """The columns that some expressions depend on, ascending."""
         found = {self._column[p] for one in expressions if is_free(one) for p in one.parameters}
         return sorted(found)
+
+    def used_by(self, instructions: Iterable[CircuitInstruction]) -> Floats:
+        """The values that some instructions depend on, shape ``(num_elements, num_used)``."""
+        return self.values[:, self.columns([value for one in instructions for value in one.params])]
 
     def at(self, rows: NDArray[np.intp]) -> Angles:
         """The same at some elements only."""

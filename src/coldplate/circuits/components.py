@@ -37,6 +37,16 @@ class Component:
     instructions: tuple[CircuitInstruction, ...]
 
     @cached_property
+    def qubit_of(self) -> dict[Qubit, int]:
+        """The index in the circuit of each of its qubits."""
+        return dict(zip(self.wires, self.qubits, strict=True))
+
+    @cached_property
+    def place_of(self) -> dict[Qubit, int]:
+        """The place in `wires` of each of its qubits."""
+        return {qubit: place for place, qubit in enumerate(self.wires)}
+
+    @cached_property
     def parts(self) -> tuple[tuple[CircuitInstruction, ...], tuple[CircuitInstruction, ...]]:
         """The instructions before the final measurements, and the final measurements."""
         body, final = split(self.instructions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from qiskit.circuit import CircuitInstruction, QuantumCircuit, Qubit
@@ -67,16 +67,16 @@ def check_rzz(angle: float, qubits: tuple[int, ...]) -> None:
 
 def flattened(circuit: QuantumCircuit) -> Iterator[tuple[CircuitInstruction, tuple[int, ...]]]:
     """Every instruction with the indices of its qubits, those inside control flow included."""
-    yield from inside(circuit, {qubit: index for index, qubit in enumerate(circuit.qubits)})
+    yield from inside(circuit.data, {qubit: index for index, qubit in enumerate(circuit.qubits)})
 
 
 def inside(
-    circuit: QuantumCircuit, place: dict[Qubit, int]
+    instructions: Iterable[CircuitInstruction], place: dict[Qubit, int]
 ) -> Iterator[tuple[CircuitInstruction, tuple[int, ...]]]:
-    """The same for a body whose qubits stand for others."""
-    for instruction in circuit.data:
+    """The same for instructions whose qubits stand for others."""
+    for instruction in instructions:
         qubits = tuple(place[qubit] for qubit in instruction.qubits)
         yield instruction, qubits
         if instruction.is_control_flow():
             for block in instruction.operation.blocks:
-                yield from inside(block, dict(zip(block.qubits, qubits, strict=True)))
+                yield from inside(block.data, dict(zip(block.qubits, qubits, strict=True)))
