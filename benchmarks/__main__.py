@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import over_http
+from benchmarks import latency, over_http
 from benchmarks.in_process import BENCHES, runners
 
 OUT = Path(__file__).with_name("out.jsonl")
@@ -71,14 +71,15 @@ def show(rows: list[Row]) -> None:
 
 def main() -> None:
     """Run the named benchmarks, or all."""
-    names = [*BENCHES, *over_http.BENCHES]
+    over_live = over_http.BENCHES | {"latency": latency.latency}
+    names = [*BENCHES, *over_live]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *names], default=[])
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     wanted = parser.parse_args()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
     for name in wanted.names or names:
-        rows = list(ratios(name, wanted.rounds) if name in BENCHES else over_http.BENCHES[name]())
+        rows = list(ratios(name, wanted.rounds) if name in BENCHES else over_live[name]())
         show(rows)
         with OUT.open("a") as out:
             out.writelines(json.dumps(row | {"machine": machine}) + "\n" for row in rows)

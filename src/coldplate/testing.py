@@ -48,6 +48,7 @@ class Server:
     """
 
     host = "127.0.0.1"
+    module = "coldplate"  # what is run; a subclass may wrap it
 
     def __init__(self, data: Path, **settings: Any):
         self.data = data
@@ -79,7 +80,7 @@ class Server:
         self.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         variables = {f"COLDPLATE_{name.upper()}": str(value) for name, value in self.settings.items()}
         clean = {name: value for name, value in os.environ.items() if not name.startswith("COLDPLATE_")}
-        command = [sys.executable, "-P", "-m", "coldplate", "serve", "--with-parent"]
+        command = [sys.executable, "-P", "-m", self.module, "serve", "--with-parent"]
         command += ["--host", self.host, "--port", str(self.port), "--data", str(self.data)]
         with (self.data / "server.log").open("ab") as log:
             self._process = subprocess.Popen(
