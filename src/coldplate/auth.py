@@ -6,8 +6,8 @@ import hmac
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
@@ -18,16 +18,20 @@ from joserfc.jwk import OctKey
 
 from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.key import KeyRecord
-from coldplate.errors import InvalidCredentials, InvalidCrn, UnknownInstance
+from coldplate.domain.user import Kind, Role, User, role_in
+from coldplate.errors import InvalidCredentials, InvalidCrn, UnknownInstance, UnknownUser
 from coldplate.settings import Settings
 from coldplate.store.store import Store
 
 ALGORITHM = "HS256"  # the only one, whatever a token's header says
 ISSUER = AUDIENCE = "coldplate"
 SKEW_S = 60  # how far clocks may differ
-REMEMBER_S = 2.0  # how long a revoked key may still be believed
+REMEMBER_S = 2.0  # how long a revoked key or role may still be believed
 CRN_FIELDS = 10
 MAX_TOKEN = 4096  # characters
+
+
+Holder = tuple[KeyRecord, User]
 
 
 @dataclass(frozen=True)
@@ -38,6 +42,12 @@ class Principal:
     account: str
     key_id: str
     instance: Instance | None = None
+    roles: Mapping[str, Role] = field(default_factory=dict)  # by instance, see `domain.user`
+    kind: Kind = Kind.PERSON
+
+    def role_in(self, instance: Instance) -> Role | None:
+        """What the asker may do in an instance; None: it is as if it did not exist."""
+        return role_in(self.roles, instance.id) if instance.account == self.account else None
 
 
 class Auth:
@@ -50,12 +60,18 @@ class Auth:
         self._pepper = store.secret("key-pepper", lambda: secrets.token_bytes(32))
         self._signer = OctKey.import_key(store.secret("token-key", lambda: secrets.token_bytes(32)))
         self._lock = threading.Lock()
-        self._remembered: dict[str, tuple[float, KeyRecord]] = {}
+        self._remembered: dict[str, tuple[float, Holder]] = {}
 
     # --- keys -----------------------------------------------------------------------------------
 
     def issue_key(self, user: str, account: str, name: str, expires: datetime | None = None) -> str:
-        """A new key of a user; the only time it is seen."""
+        """A new key of a user; the only time it is seen.
+
+        Raises:
+            UnknownUser: The account has no such user.
+        """
+        if self._store.user(account, user) is None:
+            raise UnknownUser(f"There is no user {user!r} in the account {account!r}.")
         key = f"cp_{secrets.token_urlsafe(32)}"
         record = KeyRecord(
             secrets.token_hex(8), self._digest(key), user, account, name, self._clock(), expires
@@ -72,19 +88,22 @@ class Auth:
         digest = self._digest(key)
         return self._principal(self._recent(digest, lambda: self._store.key_by_hash(digest)))
 
-    def _noted(self, record: KeyRecord | None) -> KeyRecord | None:
-        """The key that was just looked up, with its use on record."""
-        if record is not None:
-            self._store.note_use(record.id, self._clock())
-        return record
+    def _holder(self, record: KeyRecord | None) -> Holder | None:
+        """The key that was just looked up, with its user and its use on record; None when either is gone."""
+        user = None if record is None else self._store.user(record.account, record.user)
+        if record is None or user is None:
+            return None
+        self._store.note_use(record.id, self._clock())
+        return record, user
 
     def _digest(self, key: str) -> str:
         return hmac.new(self._pepper, key.encode("utf-8", "replace"), sha256).hexdigest()
 
-    def _principal(self, record: KeyRecord | None) -> Principal:
-        if record is None or not record.works(self._clock()):
+    def _principal(self, holder: Holder | None) -> Principal:
+        if holder is None or not holder[0].works(self._clock()):
             raise InvalidCredentials("Provided API key could not be found.")
-        return Principal(record.user, record.account, record.id)
+        record, user = holder
+        return Principal(record.user, record.account, record.id, roles=user.roles, kind=user.kind)
 
     # --- tokens ---------------------------------------------------------------------------------
 
@@ -100,6 +119,7 @@ class Auth:
             "iss": ISSUER,
             "aud": AUDIENCE,
             "sub": who.user,
+            "sub_type": "ServiceId" if who.kind is Kind.SERVICE else "User",
             "account": who.account,
             "key": who.key_id,
             "iat": issued,
@@ -138,31 +158,34 @@ class Auth:
             raise InvalidCredentials("The access token is not valid.") from error
         return self._principal(self._recent(key_id, lambda: self._store.key(key_id)))
 
-    def _recent(self, name: str, look_up: Callable[[], KeyRecord | None]) -> KeyRecord | None:
-        """A key by its id or digest, at most two seconds old: a status read should not cost a query."""
+    def _recent(self, name: str, look_up: Callable[[], KeyRecord | None]) -> Holder | None:
+        """A key and its user, at most two seconds old: a status read should not cost a query."""
         now = time.monotonic()
         with self._lock:
             known = self._remembered.get(name)
             if known is not None and now - known[0] < REMEMBER_S:
                 return known[1]
-        record = self._noted(look_up())
-        if record is not None:
-            with self._lock:
-                self._remembered[name] = (now, record)
-        return record
+        holder = self._holder(look_up())
+        with self._lock:
+            if holder is None:
+                self._remembered.pop(name, None)
+            else:
+                self._remembered[name] = (now, holder)
+        return holder
 
     # --- instances ------------------------------------------------------------------------------
 
     def scope(self, who: Principal, crn: str) -> Principal:
-        """The same principal, for one of its account's instances.
+        """The same principal, for one of the instances that it has a role in.
 
         Raises:
             InvalidCrn: The text is not a CRN.
-            UnknownInstance: There is none, or it is another account's: both look alike.
+            UnknownInstance: There is none, or it is another account's, or the asker has no role in it: all
+                look alike.
         """
         if not crn.startswith("crn:") or crn.count(":") != CRN_FIELDS - 1:
             raise InvalidCrn("The Service-CRN is not a CRN of ten fields.")
         instance = self._store.instance(InstanceId(crn))
-        if instance is None or instance.account != who.account:
+        if instance is None or who.role_in(instance) is None:
             raise UnknownInstance("There is no instance with this CRN.")
         return replace(who, instance=instance)

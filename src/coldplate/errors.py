@@ -66,6 +66,12 @@ class InvalidCredentials(ColdplateError):
     code, http, solution = 1201, 401, "Check the API key; `coldplate env` prints a working set-up."
 
 
+class UnknownUser(ColdplateError):
+    """No such user in the account."""
+
+    code, http, solution = 4051, 404, "Make the user first: `coldplate users create`."
+
+
 class InvalidCrn(ColdplateError):
     """The Service-CRN header is missing or malformed."""
 

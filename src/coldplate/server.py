@@ -34,6 +34,7 @@ from coldplate.data_dir import announced, opened, write_account
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance, make_crn
 from coldplate.domain.job import JobId
+from coldplate.domain.user import EVERYWHERE, Role, User
 from coldplate.errors import ColdplateError
 from coldplate.metrics import CONTENT_TYPE, Gauge, Metrics
 from coldplate.scheduler.loop import Loop
@@ -122,6 +123,7 @@ def make_first_account(store: Store, auth: Auth, data: Path) -> None:
     if store.instance(instance.id) is None:
         store.add_instance(instance)
     if not (data / ACCOUNT_FILE).exists():
+        store.add_user(User("local", instance.account, now(), roles={EVERYWHERE: Role.MANAGER}))
         key = auth.issue_key(user="local", account=instance.account, name="default", expires=None)
         write_account(data, key=key, crn=instance.id)
 

@@ -24,12 +24,14 @@ from coldplate.domain.query import JobFilter, Workload, WorkloadFilter
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
 from coldplate.domain.submission import Submission
 from coldplate.domain.usage import WINDOW, UsageReport
+from coldplate.domain.user import Role
 from coldplate.errors import (
     BadRequest,
     InvalidCredentials,
     InvalidCrn,
     JobNotCancellable,
     JobNotFinished,
+    NotAuthorized,
     RanTooLong,
     SessionClosed,
     SessionNotInPlan,
@@ -93,8 +95,8 @@ class Service:
         return principal if crn is None else self._auth.scope(principal, crn)
 
     def instances(self, who: Principal) -> list[Instance]:
-        """The instances that the asker may use."""
-        return self._store.instances(account=who.account)
+        """The instances that the asker has a role in."""
+        return [i for i in self._store.instances(account=who.account) if who.role_in(i) is not None]
 
     # --- jobs: in -----------------------------------------------------------------------------
 
@@ -108,7 +110,7 @@ class Service:
             fingerprint: What a repeated POST has in common with the first.
             caller: How the client names itself.
         """
-        instance = scope(who)
+        instance = scope(who, Role.WRITER)
         submission.check(s)
         backend = self.backend(who, s.backend)
         check_params(s.program_id, params)
@@ -162,9 +164,9 @@ class Service:
 
     # --- jobs: out ----------------------------------------------------------------------------
 
-    def job(self, who: Principal, id: str) -> Job:
-        """One job."""
-        instance = scope(who)
+    def job(self, who: Principal, id: str, role: Role = Role.READER) -> Job:
+        """One job, for somebody who has a role."""
+        instance = scope(who, role)
         job = self._store.job(JobId(id), instance.id) if could_be_id(id) else None
         if job is None:
             raise UnknownJob(f"Job {id!r} not found.")
@@ -210,7 +212,7 @@ class Service:
     def set_tags(self, who: Principal, id: str, tags: Sequence[str]) -> None:
         """Replace the tags of a job."""
         submission.check_tags(tags)
-        self._store.set_tags(self.job(who, id).id, tuple(tags))
+        self._store.set_tags(self.job(who, id, Role.WRITER).id, tuple(tags))
 
     def tags(self, who: Principal, search: str) -> list[str]:
         """Tags of the instance's jobs that contain a text."""
@@ -224,7 +226,7 @@ class Service:
         Raises:
             JobNotCancellable: It has ended by itself.
         """
-        job = self.job(who, id)
+        job = self.job(who, id, Role.WRITER)
         state = request_cancel(self._store, job.id, now=self._clock())
         job = self.job(who, id)
         if state is JobState.RUNNING:
@@ -235,12 +237,14 @@ class Service:
             raise JobNotCancellable(f"Job {id} has already ended: {state}.")
 
     def delete(self, who: Principal, id: str) -> None:
-        """Delete a job and all its files; one that is queued is cancelled first.
+        """Delete a job and all its files; one that is queued is cancelled first. Others' only as a manager.
 
         Raises:
             JobNotFinished: It is running.
         """
-        job = self.job(who, id)
+        job = self.job(who, id, Role.WRITER)
+        if job.user != who.user:
+            scope(who, Role.MANAGER)
         if job.state is JobState.QUEUED:
             now = self._clock()
             self._store.end_queued(job.id, JobState.CANCELLED, reason=None, code=None, solution=None, now=now)
@@ -260,7 +264,7 @@ class Service:
         self, who: Principal, mode: Mode, backend: str, max_ttl_s: int | None, *, fingerprint: str
     ) -> Session:
         """Open a session or batch on a backend; a maximum time beyond the plan's is cut to it."""
-        instance, record = scope(who), self.backend(who, backend)
+        instance, record = scope(who, Role.WRITER), self.backend(who, backend)
         if mode is Mode.DEDICATED and instance.plan == "open":
             raise SessionNotInPlan("The plan of this instance has no dedicated sessions.")
         if max_ttl_s is not None and max_ttl_s < 1:
@@ -311,6 +315,7 @@ class Service:
 
     def _change(self, who: Principal, id: str, change: Callable[[Session], Session]) -> None:
         """Change a session, whoever else is changing it; a closed one stays as it is."""
+        scope(who, Role.WRITER)
         for _ in range(RACES):
             session = self.session(who, id)
             if session.state is SessionState.CLOSED:
@@ -372,10 +377,15 @@ class Service:
         return self._store.workloads(replace(f, instance=scope(who).id))
 
 
-def scope(who: Principal) -> Instance:
-    """The instance that the asker acts for."""
+def scope(who: Principal, needed: Role = Role.READER) -> Instance:
+    """The instance that the asker acts for, in a role that includes the needed one."""
     if who.instance is None:
         raise InvalidCrn("This needs the CRN of an instance.")
+    role = who.role_in(who.instance)
+    if role is None or not role.includes(needed):
+        raise NotAuthorized(
+            f"This needs the role {needed}; {who.user} is {role or 'nobody'} in the instance."
+        )
     return who.instance
 
 

@@ -18,7 +18,8 @@ from joserfc.jwk import OctKey
 
 from coldplate.auth import Auth, Principal
 from coldplate.domain.instance import Instance, make_crn
-from coldplate.errors import InvalidCredentials, InvalidCrn, UnknownInstance
+from coldplate.domain.user import EVERYWHERE, Kind, Role, User
+from coldplate.errors import InvalidCredentials, InvalidCrn, UnknownInstance, UnknownUser
 from coldplate.settings import Settings
 from coldplate.store.store import Store
 
@@ -50,6 +51,8 @@ def store(tmp_path):
     store.migrate()
     store.add_instance(OURS)
     store.add_instance(FOREIGN)
+    for name in ("ada", "ada.l"):
+        store.add_user(User(name, "ada", datetime.now(UTC), roles={EVERYWHERE: Role.MANAGER}))
     yield store
     store.close()
 
@@ -99,7 +102,7 @@ def signed(claims, secret: bytes, header=HEADER) -> str:
 
 def test_key_tells_whose_it_is(auth, store, key):
     (record,) = store.keys()
-    assert auth.from_key(key) == Principal("ada.l", "ada", record.id)
+    assert auth.from_key(key) == Principal("ada.l", "ada", record.id, roles={EVERYWHERE: Role.MANAGER})
 
 
 def test_keys_are_long_random_and_easy_to_recognise(auth):
@@ -122,6 +125,7 @@ def test_key_itself_is_nowhere_on_disk(auth, store, key, token, tmp_path):
 def test_digest_depends_on_a_secret_of_this_server(tmp_path, clock, key, store):
     with_another_pepper = Store(f"sqlite:///{tmp_path / 'other.db'}")
     with_another_pepper.migrate()
+    with_another_pepper.add_user(store.user("ada", "ada.l"))
     other = Auth(with_another_pepper, Settings(data=tmp_path), clock=clock)
     with_another_pepper.add_key(store.keys()[0])
     with pytest.raises(InvalidCredentials):
@@ -350,6 +354,70 @@ def test_foreign_and_unknown_instances_look_alike(auth, key):
         auth.scope(who, make_crn("ada", "never"))
     assert str(foreign.value) == str(unknown.value)
     assert foreign.value.solution == unknown.value.solution
+
+
+def test_role_in_one_instance_goes_before_that_in_all(auth, store, clock):
+    other = Instance(make_crn("ada", "other"), "other", account="ada")
+    store.add_instance(other)
+    roles = {EVERYWHERE: Role.READER, other.id: Role.MANAGER}
+    store.add_user(User("bob", "ada", clock.now, roles=roles))
+    who = auth.from_key(auth.issue_key("bob", "ada", "k"))
+    assert (who.role_in(OURS), who.role_in(other)) == (Role.READER, Role.MANAGER)
+
+
+def test_instance_without_a_role_looks_like_one_that_never_was(auth, store, clock):
+    other = Instance(make_crn("ada", "other"), "other", account="ada")
+    store.add_instance(other)
+    store.add_user(User("bob", "ada", clock.now, roles={other.id: Role.READER}))
+    who = auth.from_key(auth.issue_key("bob", "ada", "k"))
+    assert auth.scope(who, other.id).instance == other
+    told = set()
+    for crn in (OURS.id, FOREIGN.id, make_crn("ada", "never")):
+        with pytest.raises(UnknownInstance) as error:
+            auth.scope(who, crn)
+        told.add((error.value.message, error.value.solution))
+    assert len(told) == 1
+
+
+def test_role_in_all_instances_ends_at_the_account(auth, store, key):
+    who = auth.from_key(key)
+    assert (who.role_in(OURS), who.role_in(FOREIGN)) == (Role.MANAGER, None)
+
+
+def test_changed_role_counts_within_seconds(auth, store, key, monkeypatch):
+    passed_s = 0.0
+    monkeypatch.setattr("coldplate.auth.time.monotonic", lambda: passed_s)
+    auth.from_key(key)
+    store.set_role("ada", "ada.l", EVERYWHERE, None)
+    passed_s = 2.0
+    with pytest.raises(UnknownInstance):
+        auth.scope(auth.from_key(key), OURS.id)
+
+
+def test_removed_user_has_no_key_and_no_token_and_comes_not_back_with_the_name(auth, store, clock, tmp_path):
+    key = auth.issue_key("ada.l", "ada", "laptop")
+    token = auth.token(key)["access_token"]
+    assert store.remove_user("ada", "ada.l", clock.now)
+    store.add_user(User("ada.l", "ada", clock.now, roles={EVERYWHERE: Role.MANAGER}))
+    again = Auth(store, Settings(data=tmp_path), clock=clock)
+    for use in (lambda: again.from_key(key), lambda: again.from_token(token)):
+        with pytest.raises(InvalidCredentials):
+            use()
+
+
+def test_key_needs_a_user(auth):
+    with pytest.raises(UnknownUser, match="nobody"):
+        auth.issue_key("nobody", "ada", "k")
+    with pytest.raises(UnknownUser):
+        auth.issue_key("ada.l", "eve", "k")
+
+
+def test_token_says_whether_it_is_a_programs(auth, store, key, clock):
+    store.add_user(User("ci", "ada", clock.now, Kind.SERVICE, {EVERYWHERE: Role.WRITER}))
+    service_token = auth.token(auth.issue_key("ci", "ada", "k"))["access_token"]
+    assert claims_of(service_token)["sub_type"] == "ServiceId"
+    assert auth.from_token(service_token).kind is Kind.SERVICE
+    assert claims_of(auth.token(key)["access_token"])["sub_type"] == "User"
 
 
 @pytest.mark.parametrize(

@@ -88,6 +88,7 @@ def test_wrong_usage_is_exit_code_2():
 
 
 def test_created_key_works_until_it_is_revoked(data):
+    run("users", "create", "ada", "--data", str(data))
     key = run("keys", "create", "ada's laptop", "--user", "ada", "--data", str(data)).stdout.strip()
     store = Store(Settings(data=data).database_url)
     try:
@@ -113,6 +114,54 @@ def test_created_instance_is_stored_under_the_crn_that_is_printed(data):
         assert instance.id.split(":")[5] == "eu-de"
     finally:
         store.close()
+
+
+def test_users_are_made_granted_and_removed(data):
+    at = ("--data", str(data))
+    crn = run("instances", "create", "chem", "--account", "lab", *at).stdout.strip()
+    made = run("users", "create", "bot", "--account", "lab", "--service-id", "--role", "reader", *at)
+    assert made.returncode == 0
+    assert run("users", "create", "bot", "--account", "lab", *at).returncode == 1
+    assert run("users", "grant", "bot", "manager", "--account", "lab", "--instance", crn, *at).returncode == 0
+    (user,) = json.loads(run("users", "list", "--json", *at).stdout)
+    assert (user["name"], user["kind"]) == ("bot", "service-id")
+    assert user["roles"] == f"reader in *, manager in {crn}"
+    assert run("keys", "create", "k", "--user", "bot", "--account", "lab", *at).stdout.startswith("cp_")
+    (account,) = json.loads(run("accounts", "list", "--json", *at).stdout)
+    assert account == {"account": "lab", "instances": 1, "users": 1, "keys": 1}
+    assert run("users", "remove", "bot", "--account", "lab", *at).returncode == 0
+    (key,) = json.loads(run("keys", "list", "--account", "lab", "--json", *at).stdout)
+    assert key["revoked"] is not None
+    assert json.loads(run("users", "list", "--json", *at).stdout) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["users", "create", "a b"], "no user's name"),
+        (["users", "create", "ada", "--role", "king"], "no role"),
+        (["users", "create", "ada", "--instance", CRN], "no instance"),
+        (["users", "grant", "ada", "writer"], "no user"),
+        (["users", "remove", "ada"], "no user"),
+        (["keys", "create", "k", "--user", "ada"], "no user"),
+        (["keys", "revoke", "ada"], "no working key"),
+        (["instances", "update", CRN, "--name", "x"], "no instance"),
+    ],
+)
+def test_what_names_nobody_changes_nothing(data, arguments, message):
+    done = run(*arguments, "--data", str(data))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr
+
+
+def test_instance_is_changed_where_it_is_said(data):
+    at = ("--data", str(data))
+    crn = run("instances", "create", "chem", "--limit", "600", "--backend", "a", *at).stdout.strip()
+    done = run("instances", "update", crn, "--allocation", "60", "--clear", "limit", "--backend", "b", *at)
+    assert done.returncode == 0, done.stderr
+    (listed,) = json.loads(run("instances", "list-all", "--json", *at).stdout)
+    assert (listed["name"], listed["limit"], listed["allocation"]) == ("chem", None, 60)
+    assert listed["backends"] == "b"
 
 
 def test_whole_database_passes_and_a_damaged_one_does_not(data):

@@ -20,12 +20,14 @@ from coldplate.domain.job import JobState
 from coldplate.domain.query import FinalState, JobFilter, WorkloadFilter
 from coldplate.domain.session import Mode, SessionState
 from coldplate.domain.submission import Submission
+from coldplate.domain.user import EVERYWHERE, Role, User
 from coldplate.errors import (
     BadRequest,
     InvalidCredentials,
     InvalidCrn,
     JobNotCancellable,
     JobNotFinished,
+    NotAuthorized,
     ResultDamaged,
     SessionClosed,
     SessionNotInPlan,
@@ -99,6 +101,7 @@ class Office:
         self.store.migrate()
         for instance in (OURS, OTHER, FOREIGN):
             self.store.add_instance(instance)
+        self.store.add_user(User("ada", "ada", T0, roles=ALL))
         self.store.put_backends([HERON, MOCK, IDEAL], T0)
         self.blobs = LocalBlobs(data / "blobs")
         self.auth = Auth(self.store, self.settings, clock=self.clock)
@@ -137,10 +140,14 @@ class Office:
         return self.store.job(job.id).state
 
 
-ADA = Principal("ada", "ada", "k", OURS)
-ADA_ELSEWHERE = Principal("ada", "ada", "k", OTHER)
-EVE = Principal("eve", "eve", "k", FOREIGN)
-NOWHERE = Principal("ada", "ada", "k")
+ALL = {EVERYWHERE: Role.MANAGER}
+ADA = Principal("ada", "ada", "k", OURS, roles=ALL)
+ADA_ELSEWHERE = Principal("ada", "ada", "k", OTHER, roles=ALL)
+EVE = Principal("eve", "eve", "k", FOREIGN, roles=ALL)
+NOWHERE = Principal("ada", "ada", "k", roles=ALL)
+READER = Principal("bob", "ada", "k", OURS, roles={OURS.id: Role.READER})
+WRITER = Principal("cid", "ada", "k", OURS, roles={OURS.id: Role.WRITER})
+NOBODY = Principal("dan", "ada", "k", OURS, roles={OTHER.id: Role.MANAGER})
 
 
 @pytest.fixture
@@ -175,6 +182,56 @@ def test_instance_of_another_account_is_unknown(office):
 
 def test_asker_sees_the_instances_of_the_account(office):
     assert {i.name for i in office.service.instances(NOWHERE)} == {"one", "two"}
+
+
+def test_asker_sees_no_instance_without_a_role(office):
+    assert [i.name for i in office.service.instances(READER)] == ["one"]
+
+
+WRITES = {
+    "submit": lambda office, who, job, session: office.submit(who),
+    "cancel": lambda office, who, job, session: office.service.cancel(who, job),
+    "delete": lambda office, who, job, session: office.service.delete(who, job),
+    "tags": lambda office, who, job, session: office.service.set_tags(who, job, ["t"]),
+    "open": lambda office, who, job, session: office.service.open_session(
+        who, Mode.BATCH, "heron", None, fingerprint="s"
+    ),
+    "close": lambda office, who, job, session: office.service.close_session(who, session, False),
+    "cancel session": lambda office, who, job, session: office.service.cancel_session(who, session),
+}
+
+
+@pytest.mark.parametrize("verb", WRITES)
+def test_readers_change_nothing(office, verb):
+    job = office.submit().id
+    session = office.service.open_session(ADA, Mode.BATCH, "heron", None, fingerprint="x").id
+    before = office.service.job(ADA, job), office.service.session(ADA, session)
+    for who in (READER, NOBODY):
+        with pytest.raises(NotAuthorized):
+            WRITES[verb](office, who, job, session)
+    assert (office.service.job(ADA, job), office.service.session(ADA, session)) == before
+
+
+@pytest.mark.parametrize("verb", [verb for verb in WRITES if verb != "delete"])
+def test_writers_may_change_what_others_made(office, verb):
+    job = office.submit().id
+    session = office.service.open_session(ADA, Mode.BATCH, "heron", None, fingerprint="x").id
+    WRITES[verb](office, WRITER, job, session)
+
+
+def test_readers_see_what_others_made(office):
+    job = office.submit()
+    assert office.service.job(READER, job.id) == job
+    with pytest.raises(NotAuthorized):
+        office.service.job(NOBODY, job.id)
+
+
+def test_writers_delete_their_own_jobs_and_managers_all(office):
+    adas, own = office.submit().id, office.submit(WRITER).id
+    office.service.delete(WRITER, own)
+    with pytest.raises(NotAuthorized, match="manager"):
+        office.service.delete(WRITER, adas)
+    office.service.delete(ADA, adas)
 
 
 def test_verbs_of_an_instance_need_one(office):

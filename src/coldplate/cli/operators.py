@@ -1,43 +1,31 @@
-"""What an operator does: instances, keys, the database. These commands work on the data directory."""
+"""What an operator does: instances, the database. These commands work on the data directory."""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import typer
 
-from coldplate.cli.terminal import AsJson, Data, fail, read_settings, show
-from coldplate.connection import NoServer, find
-
-if TYPE_CHECKING:
-    from coldplate.settings import Settings
-    from coldplate.store.store import Store
+from coldplate.cli.stored import Account, stored
+from coldplate.cli.terminal import AsJson, Data, fail, show
+from coldplate.connection import find
 
 app = typer.Typer()
 instances = typer.Typer(help="Instances that your key may use.", invoke_without_command=True)
-keys = typer.Typer(help="API keys of this server.", no_args_is_help=True)
 database = typer.Typer(help="The database of this server.", no_args_is_help=True)
 app.add_typer(instances, name="instances")
-app.add_typer(keys, name="keys")
 app.add_typer(database, name="db")
-Account = Annotated[str, typer.Option(help="Account: keys and instances of one belong together.")]
 
-
-@contextlib.contextmanager
-def stored(data: Path | None) -> Iterator[tuple[Store, Settings]]:
-    """The store of a data directory; a server may be using it at the same time."""
-    from coldplate.store.store import Store
-
-    settings = read_settings({"data": data})
-    file = settings.data / "coldplate.db"
-    if not file.exists():
-        raise NoServer(f"No server was ever started with the data directory {settings.data}.")
-    with contextlib.closing(Store(settings.database_url)) as store:
-        yield store, settings
+Limit = Annotated[int | None, typer.Option(min=0, help="Quantum seconds it may use in 28 days.")]
+Allocation = Annotated[
+    int | None,
+    typer.Option(min=0, help="Quantum seconds of 28 days that are its share."),
+]
+Backends = Annotated[
+    list[str] | None, typer.Option("--backend", help="A backend it may use; several; all if left out.")
+]
+CLEARABLE = {"limit": "limit_s", "allocation": "allocation_s", "backends": "backends"}
 
 
 @instances.callback()
@@ -55,7 +43,9 @@ def create_instance(
     account: Account = "local",
     plan: Annotated[str, typer.Option(help="Name of its plan.")] = "premium",
     region: Annotated[str, typer.Option(help="us-east or eu-de: what official clients know.")] = "us-east",
-    limit: Annotated[int | None, typer.Option(min=0, help="Quantum seconds it may use in 28 days.")] = None,
+    limit: Limit = None,
+    allocation: Allocation = None,
+    backend: Backends = None,
 ) -> None:
     """Make an instance, and print its CRN."""
     from coldplate.domain.instance import Instance, make_crn
@@ -63,58 +53,71 @@ def create_instance(
 
     crn = make_crn(account, new_id(), region)
     with stored(data) as (store, _):
-        store.add_instance(Instance(crn, name=name, plan=plan, region=region, account=account, limit_s=limit))
+        instance = Instance(
+            crn,
+            name=name,
+            plan=plan,
+            region=region,
+            account=account,
+            limit_s=limit,
+            allocation_s=allocation,
+            backends=tuple(backend) if backend else None,
+        )
+        store.add_instance(instance)
     typer.echo(crn)
 
 
-@keys.command("create")
-def create_key(
-    name: str,
+@instances.command("update")
+def update_instance(
+    crn: str,
     data: Data = None,
-    user: Annotated[str, typer.Option(help="Whose it is.")] = "local",
-    account: Account = "local",
-    days: Annotated[int | None, typer.Option(min=1, help="Days until it expires; never if left out.")] = None,
+    name: Annotated[str | None, typer.Option(help="Another name.")] = None,
+    plan: Annotated[str | None, typer.Option(help="Another plan.")] = None,
+    limit: Limit = None,
+    allocation: Allocation = None,
+    backend: Backends = None,
+    clear: Annotated[
+        list[str] | None, typer.Option(help="limit, allocation or backends: take it away again.")
+    ] = None,
 ) -> None:
-    """Make a key, and print it: this is the only time it is shown."""
-    from coldplate.auth import Auth
+    """Change an instance; what is not named stays. It counts from the next request and plan on."""
+    from dataclasses import replace
 
-    expires = None if days is None else datetime.now(UTC) + timedelta(days=days)
-    with stored(data) as (store, settings):
-        typer.echo(Auth(store, settings).issue_key(user, account, name, expires))
+    from coldplate.domain.instance import InstanceId
 
-
-@keys.command("list")
-def list_keys(data: Data = None, as_json: AsJson = False) -> None:
-    """List the keys, without the keys themselves."""
+    changes: dict[str, Any] = {"name": name, "plan": plan, "limit_s": limit, "allocation_s": allocation}
+    changes["backends"] = tuple(backend) if backend else None
+    changes = {key: value for key, value in changes.items() if value is not None}
+    for each in clear or ():
+        if each not in CLEARABLE:
+            fail(f"{each!r} can't be cleared; {', '.join(CLEARABLE)} can.")
+        changes[CLEARABLE[each]] = None
     with stored(data) as (store, _):
-        found = store.keys()
+        instance = store.instance(InstanceId(crn))
+        if instance is None:
+            fail(f"There is no instance {crn!r}.")
+        store.replace_instance(replace(instance, **changes))
+    typer.echo(crn)
+
+
+@instances.command("list-all")
+def list_all_instances(data: Data = None, as_json: AsJson = False) -> None:
+    """List all instances of this server, with what they may use."""
+    with stored(data) as (store, _):
+        found = store.instances()
     rows = [
         {
-            "id": key.id,
-            "name": key.name,
-            "user": key.user,
-            "account": key.account,
-            "created": day(key.created),
-            "expires": day(key.expires),
-            "revoked": day(key.revoked),
+            "account": i.account,
+            "name": i.name,
+            "crn": i.id,
+            "plan": i.plan,
+            "limit": i.limit_s,
+            "allocation": i.allocation_s,
+            "backends": None if i.backends is None else ", ".join(i.backends),
         }
-        for key in found
+        for i in found
     ]
     show(rows, as_json)
-
-
-def day(moment: datetime | None) -> str | None:
-    """A moment as its day."""
-    return None if moment is None else moment.date().isoformat()
-
-
-@keys.command("revoke")
-def revoke_key(key_id: str, data: Data = None) -> None:
-    """Make a key useless, within seconds; `keys list` shows the ids."""
-    with stored(data) as (store, _):
-        if not store.revoke_key(key_id, datetime.now(UTC)):
-            fail(f"There is no working key with the id {key_id}.")
-    typer.echo(f"Key {key_id} is revoked.")
 
 
 @database.command("check")

@@ -1,4 +1,4 @@
-"""SQL of instances, keys and secrets."""
+"""SQL of instances, users, keys and secrets."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, bindparam, insert, select, update
+from sqlalchemy import ColumnElement, Connection, bindparam, delete, insert, select, update
 
 from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.key import KeyRecord
-from coldplate.store.rows import instance_from, key_from, key_row, to_micros
-from coldplate.store.tables import api_key, instance, secret
+from coldplate.domain.user import Role, User
+from coldplate.store.rows import instance_from, key_from, key_row, to_micros, user_from
+from coldplate.store.tables import api_key, instance, role, secret, user
 
 # Asked with every request, so made once.
 FIND_INSTANCE = select(instance).where(instance.c.id == bindparam("crn"))
@@ -35,6 +36,63 @@ def find_instance(connection: Connection, id: InstanceId) -> Instance | None:
     """An instance by its CRN."""
     row = connection.execute(FIND_INSTANCE, {"crn": id}).one_or_none()
     return None if row is None else instance_from(row)
+
+
+def replace_instance(connection: Connection, changed: Instance) -> bool:
+    """Change what may change of an instance; whether there is one with its CRN."""
+    values = {"name": changed.name, "body_json": msgspec.json.encode(changed).decode()}
+    same = update(instance).where(instance.c.id == changed.id, instance.c.account == changed.account)
+    return connection.execute(same.values(values)).rowcount == 1
+
+
+# --- users ----------------------------------------------------------------------------------------
+
+
+def add_user(connection: Connection, new: User) -> None:
+    """Remember a user, with the roles."""
+    row = {"account": new.account, "name": new.name, "kind": new.kind, "created": to_micros(new.created)}
+    connection.execute(insert(user).values(row))
+    for where, what in new.roles.items():
+        set_role(connection, new.account, new.name, where, what)
+
+
+def users(connection: Connection, account: str | None) -> list[User]:
+    """The users of an account, or all; by name."""
+    query = select(user).order_by(user.c.account, user.c.name)
+    if account is not None:
+        query = query.where(user.c.account == account)
+    return [user_from(row, _roles(connection, row.account, row.name)) for row in connection.execute(query)]
+
+
+def find_user(connection: Connection, account: str, name: str) -> User | None:
+    """A user of an account."""
+    query = select(user).where(user.c.account == account, user.c.name == name)
+    row = connection.execute(query).one_or_none()
+    return None if row is None else user_from(row, _roles(connection, account, name))
+
+
+def _roles(connection: Connection, account: str, name: str) -> dict[str, Role]:
+    query = select(role.c.instance, role.c.role).where(role.c.account == account, role.c.user == name)
+    return {row.instance: Role(row.role) for row in connection.execute(query)}
+
+
+def set_role(connection: Connection, account: str, name: str, where: str, what: Role | None) -> None:
+    """Give a user a role in an instance or `EVERYWHERE`, in place of the one there; None takes it away."""
+    same = [role.c.account == account, role.c.user == name, role.c.instance == where]
+    connection.execute(delete(role).where(*same))
+    if what is not None:
+        connection.execute(insert(role).values(account=account, user=name, instance=where, role=what))
+
+
+def remove_user(connection: Connection, account: str, name: str, now: datetime) -> bool:
+    """Forget a user and the roles, and revoke the keys; whether there was one. Jobs and usage stay."""
+    working = [api_key.c.account == account, api_key.c.user == name, api_key.c.revoked.is_(None)]
+    connection.execute(update(api_key).where(*working).values(revoked=to_micros(now)))
+    gone = delete(user).where(user.c.account == account, user.c.name == name)
+    return connection.execute(gone).rowcount == 1
+
+
+# --- keys and secrets -----------------------------------------------------------------------------
 
 
 def add_key(connection: Connection, key: KeyRecord) -> None:

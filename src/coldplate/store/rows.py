@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from typing import Any, overload
@@ -13,6 +14,7 @@ from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobState
 from coldplate.domain.key import KeyRecord
 from coldplate.domain.session import Mode, Session, SessionState
+from coldplate.domain.user import Kind, Role, User
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -96,6 +98,11 @@ def key_from(row: Row[Any]) -> KeyRecord:
 def key_row(key: KeyRecord) -> dict[str, Any]:
     """The row of a key."""
     return _columns(key)
+
+
+def user_from(row: Row[Any], roles: Mapping[str, Role]) -> User:
+    """A user from its row and roles."""
+    return User(row.name, row.account, to_moment(row.created), Kind(row.kind), roles)
 
 
 def instance_from(row: Row[Any]) -> Instance:

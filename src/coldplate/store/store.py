@@ -21,6 +21,7 @@ from coldplate.domain.key import KeyRecord
 from coldplate.domain.query import FinalState, JobFilter, Workload, WorkloadFilter
 from coldplate.domain.session import Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
+from coldplate.domain.user import Role, User
 from coldplate.errors import Unavailable
 from coldplate.store import backends, jobs, people, queue, schema, sessions, submissions, workloads
 from coldplate.store.database import Database
@@ -80,6 +81,38 @@ class Store:
     def instance(self, id: InstanceId) -> Instance | None:
         """An instance by its CRN."""
         return self._read(people.find_instance, id)
+
+    def replace_instance(self, instance: Instance) -> bool:
+        """Change what may change of an instance; whether there is one with its CRN."""
+        return self._write(people.replace_instance, instance)
+
+    def add_user(self, user: User) -> bool:
+        """Remember a user, with the roles; False when the account has one of this name."""
+        try:
+            self._write(people.add_user, user)
+        except IntegrityError:
+            return False
+        return True
+
+    def users(self, account: str | None = None) -> list[User]:
+        """The users of an account, or all; by name."""
+        return self._read(people.users, account)
+
+    def user(self, account: str, name: str) -> User | None:
+        """A user of an account."""
+        return self._read(people.find_user, account, name)
+
+    def set_role(self, account: str, user: str, where: str, role: Role | None) -> bool:
+        """Give a user a role in an instance or `EVERYWHERE`; None takes it away. False: no such user."""
+        try:
+            self._write(people.set_role, account, user, where, role)
+        except IntegrityError:
+            return False
+        return True
+
+    def remove_user(self, account: str, user: str, now: datetime) -> bool:
+        """Forget a user, and revoke the keys; whether there was one. Jobs and usage stay."""
+        return self._write(people.remove_user, account, user, now)
 
     def add_key(self, key: KeyRecord) -> None:
         """Remember a key."""

@@ -9,6 +9,7 @@ from sqlalchemy import (
     ColumnElement,
     Float,
     ForeignKey,
+    ForeignKeyConstraint,
     FromClause,
     Index,
     Integer,
@@ -44,6 +45,25 @@ api_key = Table(
     Column("expires", BigInteger),
     Column("revoked", BigInteger),
     Column("last_used", BigInteger),
+)
+
+user = Table(
+    "user",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("name", String, primary_key=True),
+    Column("kind", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+)
+
+role = Table(
+    "role",
+    metadata,
+    Column("account", String, primary_key=True),
+    Column("user", String, primary_key=True),
+    Column("instance", String, primary_key=True),  # a CRN, or "*": all of the account
+    Column("role", String, nullable=False),
+    ForeignKeyConstraint(["account", "user"], ["user.account", "user.name"], ondelete="CASCADE"),
 )
 
 secret = Table(

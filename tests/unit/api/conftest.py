@@ -26,6 +26,7 @@ from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance, make_crn
 from coldplate.domain.job import JobState
 from coldplate.domain.query import FinalState
+from coldplate.domain.user import EVERYWHERE, Role, User
 from coldplate.service import Service
 from coldplate.settings import Settings
 from coldplate.store.store import Store
@@ -144,6 +145,8 @@ def api(tmp_path: Path, served: Served) -> Iterator[Api]:
         changes=changes,
         clock=clock,
     )
+    for user, account in (("ada", "local"), ("eve", "other")):
+        store.add_user(User(user, account, NOW, roles={EVERYWHERE: Role.MANAGER}))
     mine = auth.issue_key(user="ada", account="local", name="mine", expires=None)
     stranger = auth.issue_key(user="eve", account="other", name="theirs", expires=None)
     served.app = build_app(service, settings, changes)

@@ -12,8 +12,10 @@ from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import create_engine
 
+from coldplate.domain.user import EVERYWHERE, Role
 from coldplate.errors import NewerData
 from coldplate.store import tables
+from coldplate.store.rows import to_micros
 from coldplate.store.schema import HEAD, MIGRATIONS, make, upgrade
 from coldplate.store.store import Store
 
@@ -61,6 +63,26 @@ def test_head_is_the_last_migration():
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     assert ScriptDirectory.from_config(config).get_heads() == [HEAD]
+
+
+def test_users_of_keys_from_before_there_were_roles_keep_every_right(tmp_path):
+    file = tmp_path / "old.db"
+    engine = create_engine(f"sqlite:///{file}")
+    with engine.begin() as connection:
+        upgrade(connection, "0001")
+        for id, created in (("a", 5), ("b", 3)):
+            connection.exec_driver_sql(
+                "INSERT INTO api_key (id, digest, user, account, name, created) VALUES (?, ?, ?, ?, ?, ?)",
+                (id, id, "ada", "chem", "laptop", created),
+            )
+    engine.dispose()
+    store = Store(f"sqlite:///{file}")
+    store.migrate()
+    (user,) = store.users()
+    assert (user.name, user.account, user.roles) == ("ada", "chem", {EVERYWHERE: Role.MANAGER})
+    assert to_micros(user.created) == 3
+    assert store.key("a") is not None
+    store.close()
 
 
 def test_migrating_again_keeps_the_data(url, store, ours):
