@@ -221,7 +221,6 @@ def test_whole_width_of_a_device_is_measured(service):
             "resilience.layer_noise_learning.max_layers_to_learn",
         ),
         ({"dynamical_decoupling": {"enable": True}}, "dynamical_decoupling.enable"),
-        ({"twirling": {"enable_gates": True}}, "twirling.enable_gates"),
         ({"experimental": {"crystal_ball": True}}, "experimental.crystal_ball"),
     ],
 )

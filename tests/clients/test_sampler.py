@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister
 from qiskit.circuit import Parameter
+from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_aer.noise import NoiseModel, ReadoutError, pauli_error
 from qiskit_ibm_runtime import SamplerV2
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError
@@ -148,6 +149,35 @@ def test_circuit_metadata_comes_back(service):
 
 
 # --- seeds and noise ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("strategy", ["active", "active-accum", "active-circuit", "all"])
+@pytest.mark.parametrize("measure", [False, True])
+def test_twirled_gates_leave_the_ideal_result_alone(service, strategy, measure):
+    backend = service.backend("emu_quiet")
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    circuit.cx(0, 1)
+    circuit.cx(1, 2)
+    circuit.x(2)
+    circuit.measure_all()
+    isa = generate_preset_pass_manager(1, backend=backend, seed_transpiler=1).run(circuit)
+    twirling = {"enable_gates": True, "enable_measure": measure, "strategy": strategy}
+    result = run(service, isa, backend="emu_quiet", shots=1000, twirling=twirling, **SEED)
+    counts = result[0].data.meas.get_counts()
+    assert set(counts) == {"011", "100"}
+    assert 400 < counts["100"] < 600
+    assert result[0].metadata["num_randomizations"] == 16
+
+
+def test_fractional_gates_cant_be_twirled(service):
+    circuit = QuantumCircuit(2)
+    circuit.rx(0.3, 0)
+    circuit.measure_all()
+    backend = service.backend("emu_fractional", use_fractional_gates=True)
+    job = SamplerV2(backend, options={"twirling": {"enable_gates": True}}).run([circuit])
+    with pytest.raises(RuntimeJobFailureError, match=r"rx.*twirling.enable_gates.*1519"):
+        job.result()
 
 
 @pytest.mark.parametrize("backend", ["sim_statevector", "emu_fast", "clifford_eagle"])
@@ -340,7 +370,6 @@ def test_stabilizer_backend_runs_a_clifford_circuit_of_its_whole_width(service):
     ("options", "named"),
     [
         ({"dynamical_decoupling": {"enable": True}}, "dynamical_decoupling.enable"),
-        ({"twirling": {"enable_gates": True}}, "twirling.enable_gates"),
         ({"experimental": {"execution": {"scheduler_timing": True}}}, "execution.scheduler_timing"),
         ({"experimental": {"execution": {"stretch_values": True}}}, "execution.stretch_values"),
         ({"experimental": {"warp_drive": 9}}, "experimental.warp_drive"),

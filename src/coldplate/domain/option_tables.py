@@ -156,10 +156,18 @@ EXPERIMENTAL = (
 )
 
 
-def twirling(*, measure_levels: tuple[tuple[int, Any], ...] = ()) -> tuple[Option, ...]:
+def twirling(
+    *, measure_levels: tuple[tuple[int, Any], ...] = (), gate_levels: tuple[tuple[int, Any], ...] = ()
+) -> tuple[Option, ...]:
     """The options of twirling, whose defaults differ between programs."""
     return (
-        later("twirling.enable_gates", BOOL, False, idle=[False]),
+        Option(
+            "twirling.enable_gates",
+            BOOL,
+            False,
+            levels=gate_levels,
+            note="Pauli twirls of two-qubit Clifford gates; fractional gates are refused (1519)",
+        ),
         Option(
             "twirling.enable_measure",
             BOOL,
@@ -183,8 +191,7 @@ def twirling(*, measure_levels: tuple[tuple[int, Any], ...] = ()) -> tuple[Optio
             "twirling.strategy",
             one_of("active", "active-accum", "active-circuit", "all"),
             "active-accum",
-            note="every strategy twirls the measured qubits, and twirling others can't be seen: "
-            "they differ only for gates",
+            note="which idle qubits are twirled with the gates of a layer",
         ),
     )
 
@@ -255,7 +262,7 @@ ESTIMATOR = (
     *ZNE,
     *PEC,
     *LAYER_NOISE,
-    *twirling(measure_levels=((1, True), (2, True))),
+    *twirling(measure_levels=((1, True), (2, True)), gate_levels=((2, True),)),
     *SIMULATOR,
     *EXPERIMENTAL,
 )

@@ -77,7 +77,7 @@ def allot(shots: int, *, twirling: Twirling) -> Budget:
     Raises:
         IncompatibleOptions: The randomizations and shots given for twirling are fewer than the shots needed.
     """
-    if not twirling.measure:
+    if not twirling.on:
         return Budget(shots, None, shots)
     number, each = twirling.num_randomizations, twirling.shots_per_randomization
     if number is None and each is None:

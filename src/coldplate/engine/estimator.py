@@ -1,31 +1,27 @@
-"""Estimator: pubs with observables -> one item each -> expectation values with their errors."""
+"""Estimator: pubs with observables -> items -> expectation values with their errors."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
 from qiskit.primitives import DataBin, PrimitiveResult, PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.transpiler import Target
-from scipy.sparse import csr_array
 
-from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pack_bits
+from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program
 from coldplate.engine import program
-from coldplate.engine.broadcast import Block
 from coldplate.engine.budget import estimator_budget
-from coldplate.engine.measuring import FLIPS, REGISTER, Plan, plan, to_item
-from coldplate.engine.moments import moments
+from coldplate.engine.estimates import Floats, Shown, estimate
+from coldplate.engine.measuring import Plan, plan, to_item
 from coldplate.engine.options import EstimatorOptions
+from coldplate.engine.variants import Variant, variants
 from coldplate.mitigation import trex
 from coldplate.mitigation.trex import Readout
-
-Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -33,12 +29,14 @@ class Prepared:
     """An estimator job that is ready to run.
 
     Attributes:
-        program: An item per plan that measures, then the readout's calibration.
+        program: The items of every plan that measures, one per variant, then the readout's calibration.
+        runs: The variants of each plan; none where nothing is measured.
         readout_qubits: What the calibration measures; empty: there is none.
     """
 
     program: Program
     plans: tuple[Plan, ...]
+    runs: tuple[tuple[Variant, ...], ...]
     readout_qubits: tuple[int, ...] = ()
 
 
@@ -50,15 +48,17 @@ def prepare(
     rng: Generator,
     clock_start: datetime,
 ) -> Prepared:
-    """The program of a job: every parameter set, basis and randomization of a pub is in one item.
+    """The program of a job: every parameter set, basis and randomization of a variant is in one item.
 
     Raises:
         ObservableWidth, DynamicInEstimator, BadInput: See `engine.measuring.plan`.
-        IncompatibleOptions: The shots given for twirling are too few.
+        IncompatibleOptions: The shots given for twirling are too few, or a circuit can't be twirled.
     """
     plans = []
     for index, pub in enumerate(pubs):
         program.check_restrictions(pub.circuit, options.execution, index=index)
+        if options.twirling.gates:
+            program.check_twirl(pub.circuit, target, index=index)
         budget = estimator_budget(
             pub.precision,
             default_shots=options.default_shots,
@@ -66,10 +66,15 @@ def prepare(
             twirling=options.twirling,
         )
         plans.append(plan(pub, budget, index=index))
-    measuring = [one for one in plans if one.measures]
-    items = [to_item(one, target, rng) for one in measuring]
+    runs = tuple(variants(one.pub.circuit, options, rng) if one.measures else () for one in plans)
+    items = [
+        to_item(one, variant, options.twirling, target=target, rng=rng)
+        for one, ways in zip(plans, runs, strict=True)
+        for variant in ways
+    ]
     qubits: tuple[int, ...] = ()
-    if options.trex is not None and measuring:
+    if options.trex is not None and items:
+        measuring = [one for one in plans if one.measures]
         qubits = tuple(sorted({qubit for one in measuring for qubit in one.terms.qubits}))
         items.append(
             trex.calibration(
@@ -81,7 +86,8 @@ def prepare(
                 rng=rng,
             )
         )
-    return Prepared(program.build(items, options.execution, clock_start=clock_start), tuple(plans), qubits)
+    built = program.build(items, options.execution, clock_start=clock_start)
+    return Prepared(built, tuple(plans), runs, qubits)
 
 
 def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -> PrimitiveResult[PubResult]:
@@ -98,87 +104,33 @@ def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -
             readout = Readout.of(prepared.readout_qubits, item, outcome)
     pairs = iter(ran)
     results = []
-    for one in prepared.plans:
-        shown = next(pairs) if one.measures else None
-        evs, variances = known(one) if shown is None else estimate(one, unflipped(*shown), readout)
-        stds = np.sqrt(variances)
-        data = DataBin(evs=evs, stds=stds, ensemble_standard_error=stds.copy(), shape=one.pub.shape)
-        metadata = describe(one, options, None if shown is None else shown[1])
-        if lost := int(np.isnan(evs).sum()):
+    for one, ways in zip(prepared.plans, prepared.runs, strict=True):
+        shown = shows(one, ways, pairs)
+        fields = estimate(one, shown, readout, by_twirl=options.twirling.gates) if shown else known(one)
+        metadata = describe(one, options, shown)
+        if lost := int(np.isnan(fields["evs"]).sum()):
             metadata["coldplate"]["too_noisy_to_mitigate"] = lost
-        results.append(PubResult(data, metadata=metadata))
+        results.append(PubResult(DataBin(**fields, shape=one.pub.shape), metadata=metadata))
     return PrimitiveResult(results, metadata={**options.metadata, "version": 2})
 
 
-def unflipped(item: Item, outcome: ItemOutcome) -> NDArray[np.uint8]:
-    """Measured bits with the twirl undone, shape ``(num_elements, num_shots, num_bytes)``."""
-    bits = outcome.bits[REGISTER]
-    if FLIPS in item.side:
-        bits = bits ^ pack_bits(item.side[FLIPS])
-    return bits.reshape(item.shape[0], -1, bits.shape[-1])
+def shows(one: Plan, ways: Sequence[Variant], pairs: Iterator[tuple[Item, ItemOutcome]]) -> list[Shown]:
+    """What each variant of a plan showed, taken from the items that were run."""
+    return [Shown.of(variant, *next(pairs), num_bits=len(one.terms.qubits)) for variant in ways]
 
 
-def known(one: Plan) -> tuple[Floats, Floats]:
-    """Values and variances of observables that are only identities."""
+def known(one: Plan) -> dict[str, Floats]:
+    """The fields of a result whose observables are only identities."""
     constants = one.terms.constants.reshape(one.pub.observables.shape)
-    return np.broadcast_to(constants, one.pub.shape).copy(), np.zeros(one.pub.shape)
+    nothing = np.zeros(one.pub.shape)
+    return {
+        "evs": np.broadcast_to(constants, one.pub.shape).copy(),
+        "stds": nothing,
+        "ensemble_standard_error": nothing.copy(),
+    }
 
 
-def estimate(one: Plan, bits: NDArray[np.uint8], readout: Readout | None) -> tuple[Floats, Floats]:
-    """Values and variances of a pub's observables, each of the pub's shape.
-
-    Raises:
-        ReadoutTooNoisy: Readout error leaves too little of every observable; of some: those are NaN.
-    """
-    evs, variances = np.zeros(one.pub.shape), np.zeros(one.pub.shape)
-    supports, support_of = np.unique(one.terms.support, axis=0, return_inverse=True)
-    if readout is None:
-        readings, scale = None, np.ones(len(one.terms.x))
-    else:
-        readings = readout.signs(one.terms.qubits, supports)
-        scale = 1 / trex.damping(readings)[support_of.ravel()]
-    for block in one.blocks:
-        sums = one.terms.coefficients[block.observables].multiply(scale).tocsr()
-        means, spread = measure(one, block, bits, sums)
-        evs.flat[block.cells] = one.terms.constants[block.observables] + (sums @ means.T).T
-        if readings is not None:
-            weights = derivatives(sums, means * scale, support_of.ravel(), len(supports))
-            spread += trex.damping_variance(readings, weights).reshape(spread.shape)
-        variances.flat[block.cells] = spread
-    if readings is not None and evs.size and np.isnan(evs).all():
-        raise trex.too_noisy(readings)
-    return evs, variances
-
-
-def measure(one: Plan, block: Block, bits: NDArray[np.uint8], sums: csr_array) -> tuple[Floats, Floats]:
-    """Means of every string, shape ``(params, strings)``, and variances of sums, ``(params, sums)``."""
-    means = np.zeros((len(block.params), len(one.terms.x)))
-    variances = np.zeros((len(block.params), sums.shape[0]))
-    for basis, first in block.parts:
-        shown = one.bases.terms[basis]
-        means[:, shown], added = moments(
-            bits[first : first + len(block.params)],
-            len(one.terms.qubits),
-            masks=one.terms.masks[shown],
-            coefficients=csr_array(sums[:, shown]),
-        )
-        variances += added  # bases are run in shots of their own
-    return means, variances
-
-
-def derivatives(
-    sums: csr_array, mitigated: Floats, support_of: NDArray[np.intp], num_supports: int
-) -> csr_array:
-    """How each sum for each parameter set moves with each damping, shape ``(params * sums, supports)``."""
-    entries = sums.tocoo()
-    data = -entries.data * mitigated[:, entries.col]
-    rows = np.arange(len(mitigated))[:, None] * sums.shape[0] + entries.row
-    columns = np.broadcast_to(support_of[entries.col], rows.shape)
-    shape = (len(mitigated) * sums.shape[0], num_supports)
-    return csr_array((data.ravel(), (rows.ravel(), columns.ravel())), shape=shape)
-
-
-def describe(one: Plan, options: EstimatorOptions, outcome: ItemOutcome | None) -> dict[str, Any]:
+def describe(one: Plan, options: EstimatorOptions, shown: Sequence[Shown]) -> dict[str, Any]:
     """The metadata of a pub's result."""
     precision = one.pub.precision
     if precision is None:
@@ -193,7 +145,7 @@ def describe(one: Plan, options: EstimatorOptions, outcome: ItemOutcome | None) 
         "coldplate": {
             "bases": len(one.bases.terms),
             "shots_per_basis": one.budget.total,
-            **({} if outcome is None else outcome.metadata),
+            **(shown[0].metadata if shown else {}),
         },
     }
     return metadata

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 from typing import Any
@@ -9,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from qiskit.circuit import CircuitInstruction, ClassicalRegister, Parameter, QuantumCircuit
+from qiskit.circuit import CircuitInstruction, ClassicalRegister, QuantumCircuit
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.transpiler import Target
 
@@ -18,11 +19,17 @@ from coldplate.circuits.program import Item
 from coldplate.circuits.rotation import Rotation, columns, fresh_names, split
 from coldplate.engine.broadcast import Block, elements, lay_out
 from coldplate.engine.budget import Budget
+from coldplate.engine.options import Twirling
+from coldplate.engine.variants import Variant
 from coldplate.errors import BadInput, DynamicInEstimator, ObservableWidth
 from coldplate.mitigation.trex import flip_table
+from coldplate.mitigation.twirl import twirl
+
+Floats = NDArray[np.float64]
 
 REGISTER = "_meas"
 FLIPS = f"measurement_flips.{REGISTER}"
+NEGATIVE = "negative"
 DYNAMIC = frozenset({"if_else", "while_loop", "for_loop", "switch_case", "store"})
 
 
@@ -82,57 +89,87 @@ def check(pub: EstimatorPub, index: int) -> None:
         raise DynamicInEstimator(f"The circuit of pub {index} is dynamic: it has {', '.join(dynamic)}.")
 
 
-def to_item(one: Plan, target: Target, rng: Generator) -> Item:
+def to_item(one: Plan, variant: Variant, twirling: Twirling, *, target: Target, rng: Generator) -> Item:
     """The item that measures a plan: its axes are elements, and randomizations when twirling is on.
 
     Only qubits that observables touch are measured, and one that is only ever read along Z and never
     flipped gets no gates.
+
+    Raises:
+        FractionalConflict, IncompatibleOptions: The circuit can't be twirled.
     """
-    rotation = Rotation.of(target)
     sets, bases = elements(one.blocks)
-    number = one.budget.num_randomizations
+    number = variant.num_randomizations or one.budget.num_randomizations
     shape = (len(sets),) if number is None else (len(sets), number)
     num_bits = len(one.terms.qubits)
-    x, z = one.bases.x, one.bases.z
-    rotated = np.full(num_bits, number is not None) | np.any(x, axis=0)
-    phased = np.asarray(np.any(x & z, axis=0))
-    if number is None:
-        flips = np.zeros((*shape, num_bits), dtype=bool)
-        x, z = x[bases], z[bases]
-    else:
+    flips = np.zeros((*shape, num_bits), dtype=bool)
+    if twirling.measure:
         flips = flip_table(shape, num_bits, rng)
-        x, z = x[bases, None], z[bases, None]
-    turns = fresh_names(one.pub.circuit, "turn", num_bits)
-    phases = fresh_names(one.pub.circuit, "phase", num_bits)
-    circuit = template(one, rotation, turns=keep(turns, rotated), phases=keep(phases, phased))
-    names = [parameter.name for parameter in (*one.pub.circuit.parameters, *turns, *phases)]
+    side: dict[str, NDArray[Any]] = {FLIPS: flips[..., None, :]} if twirling.measure else {}
+    rotation = Rotation.of(target)
     given = one.pub.parameter_values.as_array(one.pub.circuit.parameters)
     given = given.reshape(prod(given.shape[:-1]), given.shape[-1])[sets]
-    given = given if number is None else given[:, None]
-    parts = [given, rotation.turns(x, flips=flips), rotation.phases(x, z)]
+    shots = one.budget.shots_per_run
+    if not twirling.gates:
+        x, z = one.bases.x[bases], one.bases.z[bases]
+        rotated = np.full(num_bits, twirling.measure) | np.any(one.bases.x, axis=0)
+        if number is not None:
+            given, x, z = given[:, None], x[:, None], z[:, None]
+        parts = [given, rotation.turns(x, flips=flips), rotation.phases(x, z)]
+        circuit, order = template(one, variant.circuit, rotation, rotated=rotated)
+        return Item(circuit, joined(parts, shape, order), shots, side=side)
+    absorbed = Rotation(native=False)
+    x, z = one.bases.x[bases], one.bases.z[bases]
+    parts = [given, absorbed.turns(x, flips=np.zeros_like(x)), absorbed.phases(x, z)]
+    rotated = np.asarray(np.any(one.bases.x, axis=0))
+    circuit, order = template(one, variant.circuit, absorbed, rotated=rotated)
+    turned = np.flatnonzero(rotated | twirling.measure)
+    made = twirl(
+        circuit,
+        joined(parts, (len(sets),), order),
+        strategy=twirling.strategy,
+        rotation=rotation,
+        num_randomizations=number or 1,
+        rng=rng,
+        flips=([circuit.qubits[one.terms.qubits[bit]] for bit in turned], flips[..., turned]),
+        injection=variant.injection,
+    )
+    if made.negative is not None:
+        side[NEGATIVE] = made.negative
+    return Item(made.circuit, made.values, shots, side=side)
+
+
+def joined(parts: Sequence[Floats], shape: tuple[int, ...], order: NDArray[np.intp]) -> Floats:
+    """Values from several sources, each broadcast to `shape`, in the order of a template's parameters."""
     values = np.concatenate([np.broadcast_to(part, (*shape, part.shape[-1])) for part in parts], axis=-1)
-    order = columns(circuit, {name: place for place, name in enumerate(names)})
-    side: dict[str, NDArray[Any]] = {} if number is None else {FLIPS: flips[..., None, :]}
-    return Item(circuit, np.ascontiguousarray(values[..., order]), one.budget.shots_per_run, side=side)
-
-
-def keep(parameters: list[Parameter], needed: NDArray[np.bool_]) -> list[Parameter | None]:
-    """The parameters that are needed, None for the others."""
-    return [parameter if use else None for parameter, use in zip(parameters, needed, strict=True)]
+    return np.ascontiguousarray(values[..., order])
 
 
 def template(
-    one: Plan, rotation: Rotation, *, turns: list[Parameter | None], phases: list[Parameter | None]
-) -> QuantumCircuit:
-    """The pub's circuit without its final measurements, then a rotation and a measurement per qubit."""
-    circuit = without_final_measurements(one.pub.circuit)
-    register = ClassicalRegister(len(one.terms.qubits), REGISTER)
+    one: Plan, source: QuantumCircuit, rotation: Rotation, *, rotated: NDArray[np.bool_]
+) -> tuple[QuantumCircuit, NDArray[np.intp]]:
+    """A circuit without its final measurements, then a rotation and a measurement per qubit.
+
+    Args:
+        source: The pub's circuit, or a variant of it.
+        rotated: Which measured qubits are rotated.
+
+    Returns:
+        The template, and the source of each of its parameters: those of the pub's circuit, then `turn` of
+        every measured qubit, then `phase`.
+    """
+    circuit = without_final_measurements(source)
+    num_bits = len(one.terms.qubits)
+    register = ClassicalRegister(num_bits, REGISTER)
     circuit.add_register(register)
-    for place, turn, phase in zip(one.terms.qubits, turns, phases, strict=True):
-        if turn is not None:
-            rotation.append(circuit, circuit.qubits[place], turn=turn, phase=phase)
+    turns, phases = (fresh_names(source, name, num_bits) for name in ("turn", "phase"))
+    phased = np.any(one.bases.x & one.bases.z, axis=0)
+    for bit in np.flatnonzero(rotated):
+        qubit = circuit.qubits[one.terms.qubits[bit]]
+        rotation.append(circuit, qubit, turn=turns[bit], phase=phases[bit] if phased[bit] else None)
     circuit.measure(list(one.terms.qubits), register)
-    return circuit
+    names = [parameter.name for parameter in (*one.pub.circuit.parameters, *turns, *phases)]
+    return circuit, columns(circuit, {name: place for place, name in enumerate(names)})
 
 
 def without_final_measurements(circuit: QuantumCircuit) -> QuantumCircuit:

@@ -77,3 +77,25 @@ def by_shots(words: Words, *, masks: Words, sums: csr_array) -> tuple[Floats, Fl
             values = (sums[row : row + ROWS] @ readings).reshape(shape)
             variances[part, row : row + ROWS] = values.var(axis=-1).T
     return means, variances
+
+
+def string_means(packed: NDArray[np.uint8], masks: Words) -> Floats:
+    """Means of strings over the shots of each execution.
+
+    Args:
+        packed: Shots, shape ``(..., num_shots, num_bytes)``.
+        masks: Which bits each string reads, shape ``(num_strings, num_words)``.
+
+    Returns:
+        Shape ``(..., num_strings)``.
+    """
+    words = to_words(packed)
+    *shape, num_shots, num_words = words.shape
+    rows = words.reshape(-1, num_shots, num_words)
+    found = np.empty((len(rows), len(masks)))
+    step = max(1, WORKSPACE // (num_shots * max(len(masks), 1)))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        readings = signs(part.reshape(-1, num_words), masks).reshape(len(masks), len(part), num_shots)
+        found[start : start + step] = readings.mean(axis=-1, dtype=np.float64).T
+    return found.reshape(*shape, len(masks))

@@ -6,22 +6,34 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from coldplate.circuits.layers import Strategy
 from coldplate.circuits.program import MeasLevel
 from coldplate.mitigation.trex import TrexOptions
 
 
 @dataclass(frozen=True)
 class Twirling:
-    """Whether measurements are twirled, and over how many randomizations; None is "auto"."""
+    """What is twirled, and over how many randomizations; None is "auto".
+
+    Attributes:
+        strategy: Which idle qubits are twirled with the gates of a layer.
+    """
 
     measure: bool = False
     num_randomizations: int | None = None
     shots_per_randomization: int | None = None
+    gates: bool = False
+    strategy: Strategy = "active-accum"
+
+    @property
+    def on(self) -> bool:
+        """Whether anything is twirled."""
+        return self.measure or self.gates
 
     @property
     def product(self) -> int | None:
         """Shots over all randomizations, when twirling is on and both numbers are given."""
-        if not self.measure or self.num_randomizations is None or self.shots_per_randomization is None:
+        if not self.on or self.num_randomizations is None or self.shots_per_randomization is None:
             return None
         return self.num_randomizations * self.shots_per_randomization
 

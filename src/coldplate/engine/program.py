@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from qiskit.circuit import QuantumCircuit
+from qiskit.transpiler import Target
 
+from coldplate.circuits.layers import FRACTIONAL
 from coldplate.circuits.program import Item, Program
+from coldplate.circuits.rotation import Rotation
 from coldplate.engine.options import Execution
-from coldplate.errors import NotIsa
+from coldplate.errors import FractionalConflict, NotIsa
 
 ALWAYS = frozenset({"barrier", "measure", "delay", "reset"})
 
@@ -25,6 +28,22 @@ def build(items: Sequence[Item], execution: Execution, *, clock_start: datetime)
         noise=execution.noise,
         method=execution.method,
     )
+
+
+def check_twirl(circuit: QuantumCircuit, target: Target, *, index: int) -> None:
+    """Refuse a circuit whose gates can't be twirled because it has fractional ones, as devices do.
+
+    Two-qubit gates are looked at one by one where they are twirled (`circuits.layers`).
+
+    Raises:
+        FractionalConflict: It has some.
+    """
+    fractional = sorted(FRACTIONAL.intersection(circuit.count_ops()))
+    if fractional and Rotation.of(target).native:
+        raise FractionalConflict(
+            f"Circuit {index} has fractional gates ({', '.join(fractional)}); "
+            "options.twirling.enable_gates can't twirl them."
+        )
 
 
 def check_restrictions(circuit: QuantumCircuit, execution: Execution, *, index: int) -> None:

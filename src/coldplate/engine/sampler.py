@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from qiskit.circuit import QuantumCircuit
+from qiskit.circuit import CircuitInstruction, QuantumCircuit, Qubit
 from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResult
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.transpiler import Target
@@ -20,10 +20,11 @@ from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pac
 from coldplate.circuits.rotation import Rotation, columns, fresh_names, split
 from coldplate.engine import program
 from coldplate.engine.budget import Budget, sampler_budget
-from coldplate.engine.options import SamplerOptions
+from coldplate.engine.options import SamplerOptions, Twirling
 from coldplate.engine.spans import DoubleSliceSpan, ExecutionSpans, TwirledSliceSpanV2
 from coldplate.errors import BadInput, IncompatibleOptions
 from coldplate.mitigation.trex import flip_table
+from coldplate.mitigation.twirl import twirl
 
 FLIPS = "measurement_flips."
 # names that a DataBin keeps for itself
@@ -57,11 +58,14 @@ def prepare(
     for index, pub in enumerate(pubs):
         check(pub, index)
         program.check_restrictions(pub.circuit, options.execution, index=index)
+        if options.twirling.gates:
+            program.check_twirl(pub.circuit, target, index=index)
         budget = sampler_budget(pub.shots, default_shots=options.default_shots, twirling=options.twirling)
         values = pub.parameter_values.as_array(pub.circuit.parameters)
         item = Item(pub.circuit, values, budget.shots_per_run)
         if budget.num_randomizations is not None:
-            item = twirled(item, budget.num_randomizations, target=target, rng=rng)
+            make = gates_twirled if options.twirling.gates else twirled
+            item = make(item, budget.num_randomizations, options.twirling, target=target, rng=rng)
         items.append(item)
         budgets.append(budget)
     built = program.build(items, options.execution, clock_start=clock_start)
@@ -78,13 +82,45 @@ def check(pub: SamplerPub, index: int) -> None:
             raise BadInput(f"Pub {index} has a classical register {register.name!r}, a reserved name.")
 
 
-def twirled(item: Item, num_randomizations: int, *, target: Target, rng: Generator) -> Item:
+def gates_twirled(
+    item: Item, num_randomizations: int, twirling: Twirling, *, target: Target, rng: Generator
+) -> Item:
+    """An item whose gates are twirled, and its final measurements if they are too.
+
+    Raises:
+        FractionalConflict, IncompatibleOptions: The circuit can't be twirled.
+    """
+    check_twirl(item.circuit)
+    _, measurements = split(list(item.circuit.data))
+    qubits = list(dict.fromkeys(one.qubits[0] for one in measurements)) if twirling.measure else []
+    flips = flip_table((*item.shape, num_randomizations), len(qubits), rng)
+    made = twirl(
+        item.circuit,
+        item.values,
+        strategy=twirling.strategy,
+        rotation=Rotation.of(target),
+        num_randomizations=num_randomizations,
+        rng=rng,
+        flips=(qubits, flips),
+    )
+    side = flip_tables(made.circuit, measurements, qubits, flips) if twirling.measure else {}
+    return Item(made.circuit, made.values, item.shots, side=side)
+
+
+def check_twirl(circuit: QuantumCircuit) -> None:
+    """Refuse a circuit in which bits can't be flipped back."""
+    if "store" in circuit.count_ops():
+        raise IncompatibleOptions("A circuit with store instructions can't be twirled.")
+
+
+def twirled(
+    item: Item, num_randomizations: int, _twirling: Twirling, *, target: Target, rng: Generator
+) -> Item:
     """An item whose final measurements are flipped at random, with a last axis over randomizations.
 
     Measurements inside a circuit stay as they are: what follows them would have to know of the flip.
     """
-    if "store" in item.circuit.count_ops():
-        raise IncompatibleOptions("A circuit with store instructions can't have its measurements twirled.")
+    check_twirl(item.circuit)
     rotation = Rotation.of(target)
     body, measurements = split(list(item.circuit.data))
     circuit = item.circuit.copy_empty_like()
@@ -102,15 +138,26 @@ def twirled(item: Item, num_randomizations: int, *, target: Target, rng: Generat
     names = [parameter.name for parameter in (*item.circuit.parameters, *turns)]
     order = columns(circuit, {name: place for place, name in enumerate(names)})
     values = np.concatenate([given, angles], axis=-1)[..., order]
+    side = flip_tables(circuit, measurements, qubits, flips)
+    return Item(circuit, np.ascontiguousarray(values), item.shots, side=side)
+
+
+def flip_tables(
+    circuit: QuantumCircuit,
+    measurements: Sequence[CircuitInstruction],
+    qubits: Sequence[Qubit],
+    flips: NDArray[np.bool_],
+) -> dict[str, NDArray[np.bool_]]:
+    """What was flipped in each register, by name, shape ``(*shape, 1, num_bits)``."""
     place = {one.clbits[0]: qubits.index(one.qubits[0]) for one in measurements}
-    side: dict[str, NDArray[Any]] = {}
+    found = {}
     for register in circuit.cregs:
-        table = np.zeros((*shape, 1, len(register)), dtype=bool)
+        table = np.zeros((*flips.shape[:-1], 1, len(register)), dtype=bool)
         for bit, clbit in enumerate(register):
             if clbit in place:
                 table[..., 0, bit] = flips[..., place[clbit]]
-        side[FLIPS + register.name] = table
-    return Item(circuit, np.ascontiguousarray(values), item.shots, side=side)
+        found[FLIPS + register.name] = table
+    return found
 
 
 def combine(prepared: Prepared, outcomes: Outcomes) -> PrimitiveResult[SamplerPubResult]:
@@ -141,7 +188,8 @@ def registers(
     for register in circuit.cregs:
         bits = outcome.bits[register.name]
         if budget.num_randomizations is not None:
-            bits = bits ^ pack_bits(item.side[FLIPS + register.name])
+            if FLIPS + register.name in item.side:
+                bits = bits ^ pack_bits(item.side[FLIPS + register.name])
             # a pub has the shots it asked for, though its randomizations may make a few more
             bits = bits.reshape(*item.shape[:-1], budget.total, -1)[..., : budget.shots, :]
         found[register.name] = BitArray(bits, len(register))

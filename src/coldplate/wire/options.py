@@ -106,11 +106,13 @@ def noise(value: Any) -> Any | None:
 
 
 def twirling(settled: Mapping[str, Any], *, measure: bool) -> Twirling:
-    """How measurements are twirled."""
+    """How gates and measurements are twirled."""
     return Twirling(
         measure=measure,
         num_randomizations=number(settled["twirling.num_randomizations"]),
         shots_per_randomization=number(settled["twirling.shots_per_randomization"]),
+        gates=settled["twirling.enable_gates"],
+        strategy=settled["twirling.strategy"],
     )
 
 

@@ -44,7 +44,6 @@ def test_options_that_are_honoured_pass(program, options):
     ("program", "options", "path"),
     [
         ("sampler", {"dynamical_decoupling": {"enable": True}}, "options.dynamical_decoupling.enable"),
-        ("sampler", {"twirling": {"enable_gates": True}}, "options.twirling.enable_gates"),
         ("estimator", {"resilience": {"zne_mitigation": True}}, "options.resilience.zne_mitigation"),
         ("estimator", {"resilience": {"zne": {"noise_factors": [1, 2]}}}, "resilience.zne.noise_factors"),
         ("estimator", {"resilience": {"pec_mitigation": True}}, "options.resilience.pec_mitigation"),

@@ -1,0 +1,35 @@
+"""The variants of a pub that a job runs: as it is, or one per noise factor, or with Paulis beside layers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from numpy.random import Generator
+from qiskit.circuit import QuantumCircuit
+
+from coldplate.engine.options import EstimatorOptions
+from coldplate.mitigation.twirl import Injection
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way in which the circuit of a pub is run; every variant becomes one item.
+
+    Attributes:
+        circuit: What is run.
+        factor: How many times its own noise it is run with, as reached.
+        injection: Paulis that are put beside layers; needs gate twirling.
+        scale: What its means are multiplied by: the overhead gamma of quasi-probabilities, else 1.
+        num_randomizations: Instead of the budget's; None: the budget's.
+    """
+
+    circuit: QuantumCircuit
+    factor: float = 1.0
+    injection: Injection | None = None
+    scale: float = 1.0
+    num_randomizations: int | None = None
+
+
+def variants(circuit: QuantumCircuit, _options: EstimatorOptions, _rng: Generator) -> tuple[Variant, ...]:
+    """How a pub's circuit is run by the options of its job."""
+    return (Variant(circuit),)
