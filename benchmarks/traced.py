@@ -111,9 +111,9 @@ STEPS = {  # of a sampler job, each noted at its end
 def run(ticket: Any) -> Any:
     """The entry of a job's process: `run_job`, which notes its steps."""
     entered = time.monotonic_ns()
-    from coldplate.backends import catalog
     from coldplate.backends.emulator import Emulator
     from coldplate.blobs import LocalBlobs
+    from coldplate.workers import devices
     from coldplate.workers.run_job import run_job
 
     points = Points(Path(ticket.blobs_root).parent / FILE)
@@ -127,10 +127,9 @@ def run(ticket: Any) -> Any:
         around(import_module(module), name, nothing, noting(point))
     around(Emulator, "run", nothing, noting("simulated"))
     around(LocalBlobs, "put", nothing, noting("stored"))
-    load = catalog.load
 
     def loading(*args: Any) -> Any:
-        backend = load(*args)
+        backend = devices.load(*args)
         points.note("backend")
         return backend
 

@@ -89,6 +89,8 @@ def build(settings: Settings) -> Running:
         pool = LocalPool(
             slots=settings.slots,
             threads=settings.threads_per_job,
+            spares=settings.spare_processes,
+            warm_bytes=settings.warm_memory,
             beat=lambda job, fence: store.beat(JobId(job), fence, now=now(), lease_s=settings.lease_s),
             lease_s=settings.lease_s,
         )

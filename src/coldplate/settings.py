@@ -40,6 +40,12 @@ class Settings(BaseSettings):
     memory_per_job: int = Field(
         default=4 << 30, ge=1 << 28, description="bytes of address space of one job process"
     )
+    spare_processes: int = Field(
+        default=1, ge=0, description="processes that wait for the next job while jobs come"
+    )
+    warm_memory: int = Field(
+        default=128 << 20, ge=0, description="bytes that devices loaded for the next job may take together"
+    )
     max_execution_s: int = Field(default=10_800, ge=1, description="longest a job may run, seconds")
     max_body: int = Field(default=64 << 20, ge=1 << 10, description="largest request body, bytes")
     lease_s: float = Field(default=30.0, gt=0, description="a running job's lease; renewed every third of it")

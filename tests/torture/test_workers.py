@@ -24,8 +24,16 @@ from coldplate.workers.pool import Limits, Receipt, Ticket
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 HERE = Path(__file__).parent
-OPTIONS = ("--preload", "worker_entries", "--entry", "worker_entries:run")
-LAB = ("--preload", "coldplate.workers.run_job", "qiskit_aer", "--entry", "worker_entries:run_in_the_lab")
+BARE = ("--warm", "", "--rehearsal", "")  # without the lab
+OPTIONS = (*BARE, "--preload", "worker_entries", "--entry", "worker_entries:run")
+LAB = (
+    *BARE,
+    "--preload",
+    "coldplate.workers.run_job",
+    "qiskit_aer",
+    "--entry",
+    "worker_entries:run_in_the_lab",
+)
 NUMBERS = count()
 SMALL = Limits(memory_bytes=256 << 20, cpu_s=60, wall_s=60)
 
@@ -241,8 +249,102 @@ def test_a_job_sees_no_secrets_no_network_and_no_files_of_the_office(own_desk, m
     assert [n for n in seen["environment"] if n.startswith(("COLDPLATE_", "QISKIT_IBM", "AWS"))] == []
     assert seen["open"] == [0, 1, 2, 3, 4]  # the receipt, and the listing itself
     assert seen["reachable"] == (desk.pool.isolation["network"] != "none")
-    assert (seen["threads"], seen["nice"], seen["oom_score_adj"]) == ("2", 10, 1000)
+    assert (seen["threads"], seen["nice"], seen["oom_score_adj"]) == ("2", min(19, os.nice(0) + 10), 1000)
     assert (seen["own_group"], seen["core"], seen["files"]) == (True, 0, 64)
+
+
+# --- spare children -------------------------------------------------------------------------------
+
+SPARE = ("--warm", "", "--rehearsal", "worker_entries:rehearse", *OPTIONS[len(BARE) :])
+
+
+def spares(desk):
+    """Process ids of the spare children that live, or have lived."""
+    return {int(file.name.removeprefix("spare")) for file in desk.root.glob("spare*[0-9]")}
+
+
+@pytest.fixture
+def spare_desk(own_desk):
+    """A desk whose zygote has one spare child, which is told."""
+    desk = own_desk(options=SPARE)
+    desk.run("nothing")
+    eventually(lambda: len(spares(desk)) == 1)
+    return desk, spares(desk).pop()
+
+
+def test_a_spare_child_runs_the_next_job_and_another_one_the_job_after(spare_desk):
+    desk, spare = spare_desk
+    assert desk.pids(desk.start("tell pid")) == [spare]
+    eventually(lambda: len(spares(desk)) == 2)
+    assert desk.pids(desk.start("tell pid")) == [(spares(desk) - {spare}).pop()]
+
+
+def test_a_job_in_a_spare_child_has_the_same_limits_and_sees_no_more(spare_desk, own_desk):
+    spare, plain = spare_desk[0], own_desk()
+    seen = [desk.run("look around", backend="1").metrics for desk in (spare, plain)]
+    assert seen[0] == seen[1]
+    receipt = spare.run("eat memory")
+    assert (receipt.outcome, receipt.code) == ("Failed", 4002)
+
+
+def test_a_spare_child_that_crashes_leaves_a_log_of_the_job_alone(spare_desk):
+    desk, _ = spare_desk
+    assert "rehearsal" not in desk.log(desk.run("segfault"))
+
+
+def test_a_spare_child_that_died_before_its_ticket_came_is_replaced(spare_desk):
+    desk, spare = spare_desk
+    os.kill(spare, signal.SIGKILL)
+    assert desk.run("nothing").outcome == "Completed"
+
+
+def test_a_spare_child_that_dies_with_its_ticket_unread_is_not_the_jobs_fault(spare_desk):
+    desk, spare = spare_desk
+    os.kill(spare, signal.SIGSTOP)
+    ticket = desk.start("tell pid")
+    time.sleep(0.05)  # the zygote hands it over meanwhile; if it has not, the child is only dead earlier
+    os.kill(spare, signal.SIGKILL)
+    assert desk.receipt().outcome == "Completed"
+    assert desk.pids(ticket) != [spare]
+
+
+def test_a_cancelled_job_whose_ticket_is_unread_never_runs(spare_desk):
+    desk, spare = spare_desk
+    os.kill(spare, signal.SIGSTOP)
+    ticket = desk.start("tell pid")
+    desk.pool.stop(ticket.job, 1)
+    assert desk.receipt() == Receipt(ticket.job, 1, "Cancelled")
+    assert not lives(spare) and not (desk.root / ticket.job).exists()
+
+
+def test_a_spare_child_that_lacks_a_device_runs_nothing(own_desk):
+    desk = own_desk(options=("--warm", "worker_entries:warm", *SPARE[2:]))
+    desk.run("nothing")
+    eventually(lambda: len(spares(desk)) == 1)
+    assert desk.pids(desk.start("tell pid", backend="new device")) != [*spares(desk)]
+    assert desk.receipt().outcome == "Completed"
+
+
+def test_a_rehearsal_that_is_deadly_is_not_repeated_without_a_job(own_desk):
+    desk = own_desk(options=SPARE)
+    for number in (1, 2):
+        assert desk.run("nothing", backend="deadly rehearsal").outcome == "Completed"
+        eventually(lambda: len(spares(desk)) == number)  # noqa: B023
+    time.sleep(0.2)
+    assert len(spares(desk)) == 2
+
+
+def test_spare_children_die_with_the_zygote(spare_desk):
+    desk, spare = spare_desk
+    os.kill(desk.pool.zygote_pid, signal.SIGKILL)
+    eventually(lambda: not lives(spare))
+    assert desk.run("nothing").outcome == "Completed"
+
+
+def test_no_spare_child_outlives_the_pool(spare_desk):
+    desk, spare = spare_desk
+    desk.pool.close()
+    assert not lives(spare)
 
 
 # --- the zygote ---------------------------------------------------------------------------------
@@ -309,7 +411,7 @@ def test_closing_ends_a_zygote_that_hangs(own_desk, monkeypatch):
 
 
 def test_closing_does_not_wait_for_a_zygote_that_is_still_importing(own_desk):
-    desk = own_desk(options=("--preload", "qiskit", "--entry", "worker_entries:run"))
+    desk = own_desk(options=(*BARE, "--preload", "qiskit", "--entry", "worker_entries:run"))
     desk.start("nothing")
     desk.pool.close()
     assert desk.receipt().lost

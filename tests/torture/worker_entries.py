@@ -35,6 +35,23 @@ def sleep(ticket: Ticket) -> None:
     time.sleep(600)
 
 
+def rehearse(ticket: Ticket) -> None:
+    """Tell the test that there is a spare child, or die of a ticket that says so."""
+    note(Ticket(f"spare{os.getpid()}", 1, "", "", "", "", "", ticket.blobs_root), os.getpid())
+    print("a rehearsal is not the job's to log", file=sys.stderr)
+    if ticket.backend == "deadly rehearsal":
+        os.abort()
+
+
+def warm(ticket: Ticket, *, room: int) -> bool:
+    """Whether a device is new to the zygote: one that says so."""
+    return ticket.backend == "new device"
+
+
+def tell_pid(ticket: Ticket) -> None:
+    note(ticket, os.getpid())
+
+
 def breed(ticket: Ticket) -> None:
     """Two processes more: one in the job's group, one that left it."""
     command = [sys.executable, "-c", "import time; time.sleep(600)"]
@@ -99,6 +116,7 @@ def raise_exit(_ticket: Ticket) -> None:
 DEEDS: dict[str, Callable[[Ticket], Receipt | None]] = {
     "nothing": lambda _ticket: None,
     "sleep": sleep,
+    "tell pid": tell_pid,
     "breed": breed,
     "spin": spin,
     "eat memory": eat_memory,

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import os
 import signal
+import socket
+import tempfile
 import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -12,13 +15,17 @@ from dataclasses import dataclass, replace
 import msgspec
 
 from coldplate.workers import sandbox
-from coldplate.workers.messages import Ended
+from coldplate.workers.messages import Ended, Start, line, read_order
 from coldplate.workers.pool import Receipt, Ticket
 from coldplate.workers.processes import machine_oom_kills
 
 Entry = Callable[[Ticket], Receipt]
+Rehearsal = Callable[[], None]
 
-RECEIPT_FD = 3
+RECEIPT_FD, TICKETS_FD = 3, 4
+PLACES = (1, 2, RECEIPT_FD, TICKETS_FD)  # stdout and stderr are one file
+ABOVE = 16  # descriptors from here on are in nobody's way while those are put into their places
+ENTERED = b"+"  # said by a child that has read its ticket, before it looks at anything else
 MAX_RECEIPT = 4096  # one page: what a pipe always takes, though nobody reads it before the child is dead
 MAX_TAIL = 16 << 10
 NO_RECEIPT = 70  # exit code of a child that could not hand in a receipt
@@ -26,36 +33,120 @@ NO_RECEIPT = 70  # exit code of a child that could not hand in a receipt
 
 @dataclass
 class Child:
-    """One attempt's process: the leader of its process group."""
+    """The process of one attempt, or of one to come: the leader of its process group."""
 
-    ticket: Ticket
     pid: int
+    tickets: socket.socket  # tells it what to run
     receipt: int  # file descriptor: what it says at the end
     stderr: int  # file descriptor of an unnamed file: what it wrote
-    oom_kills: int  # of the machine, when it started
+    spare: bool  # born before its ticket came
+    oom_kills: int = 0  # of the machine, when it started
+    ticket: Ticket | None = None  # None: it waits for one
+    killed: bool = False
     exit: int | None = None  # set when the leader is reaped; its group may live on a little
     cpu_s: float = 0.0
 
+    def take(self, ticket: Ticket) -> None:
+        """Give it its ticket.
 
-def be_born(ticket: Ticket, entry: Entry, *, zygote: int, receipt: int, stderr: int) -> None:
-    """Life of a child, from just after the fork; it never returns."""
+        Raises:
+            OSError: It is dead.
+        """
+        self.tickets.sendall(line(Start(ticket)))
+        self.ticket, self.oom_kills = ticket, machine_oom_kills()
+
+    @property
+    def entered(self) -> bool:
+        """Whether it has begun to work on its ticket; asked once, when it is dead."""
+        with contextlib.suppress(OSError):
+            return self.tickets.recv(1, socket.MSG_DONTWAIT) == ENTERED
+        return False
+
+    def close(self) -> None:
+        """Forget it; one that still waits for a ticket ends."""
+        self.tickets.close()
+        os.close(self.receipt)
+        os.close(self.stderr)
+
+
+def give_birth(entry: Entry, rehearse: Rehearsal | None = None) -> Child:
+    """Fork a child. It waits for its ticket, after a rehearsal if there is to be one.
+
+    Raises:
+        OSError: There is no room for one more process.
+    """
+    with contextlib.ExitStack() as undo:
+        receipt, receipt_end = os.pipe()
+        undo.callback(os.close, receipt)
+        undo.callback(os.close, receipt_end)
+        os.set_blocking(receipt, False)
+        tickets, tickets_end = socket.socketpair()
+        undo.callback(tickets.close)
+        undo.callback(tickets_end.close)
+        with tempfile.TemporaryFile(buffering=0) as file:
+            stderr = os.dup(file.fileno())
+        undo.callback(os.close, stderr)
+        zygote = os.getpid()
+        pid = os.fork()
+        if pid == 0:
+            be_born(entry, rehearse, zygote=zygote, ends=(stderr, stderr, receipt_end, tickets_end.fileno()))
+        undo.pop_all()
+    os.close(receipt_end)
+    tickets_end.close()
+    with contextlib.suppress(OSError):  # the child does the same; whoever comes first
+        os.setpgid(pid, pid)
+    return Child(pid, tickets, receipt, stderr, spare=rehearse is not None)
+
+
+def be_born(entry: Entry, rehearse: Rehearsal | None, *, zygote: int, ends: tuple[int, ...]) -> None:
+    """Life of a child, from just after the fork; it never returns.
+
+    Args:
+        ends: The descriptors that belong into `PLACES`; no other is kept.
+    """
     code = NO_RECEIPT
     try:
+        move_in(ends)
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)
         os.setpgid(0, 0)
         sandbox.die_with(zygote)
-        os.dup2(stderr, 1)
-        os.dup2(stderr, 2)
-        os.dup2(receipt, RECEIPT_FD)
-        os.closerange(RECEIPT_FD + 1, 1 << 16)
-        sandbox.confine(ticket.limits)
-        os.write(RECEIPT_FD, encode_receipt(entry(ticket)))
+        sandbox.shut_in()
+        if rehearse is not None:
+            rehearse()
+            os.ftruncate(1, 0)  # what was said is not the job's
+            os.lseek(1, 0, os.SEEK_SET)
+        ticket = await_ticket()
+        if ticket is not None:
+            sandbox.confine(ticket.limits)
+            os.write(RECEIPT_FD, encode_receipt(entry(ticket)))
         code = 0
     except BaseException:
         traceback.print_exc()
     finally:
         os._exit(code)
+
+
+def move_in(ends: tuple[int, ...]) -> None:
+    """Put descriptors into their places, and close all others."""
+    out_of_the_way = [fcntl.fcntl(end, fcntl.F_DUPFD, ABOVE) for end in ends]
+    for end, place in zip(out_of_the_way, PLACES, strict=True):
+        os.dup2(end, place)
+    os.closerange(PLACES[-1] + 1, 1 << 16)
+
+
+def await_ticket() -> Ticket | None:
+    """What this process is to run; None when there is nothing to run any more."""
+    data = b""
+    with socket.socket(fileno=TICKETS_FD) as tickets:
+        while not data.endswith(b"\n"):
+            more = tickets.recv(1 << 16)
+            if not more:
+                return None
+            data += more
+        tickets.sendall(ENTERED)
+    order = read_order(data)
+    return order.ticket if isinstance(order, Start) else None
 
 
 def encode_receipt(receipt: Receipt) -> bytes:
@@ -67,19 +158,22 @@ def encode_receipt(receipt: Receipt) -> bytes:
     return msgspec.json.encode(replace(receipt, metrics={}))
 
 
-def last_words(child: Child, status: int) -> Ended:
+def last_words(child: Child, ticket: Ticket, status: int) -> Ended:
     """What a dead child left: its receipt if it is one, and the end of its stderr."""
-    receipt = None
+    receipt, tail = None, b""
     with contextlib.suppress(BlockingIOError, msgspec.MsgspecError):
         receipt = msgspec.json.decode(os.read(child.receipt, MAX_RECEIPT), type=Receipt)
-    size = os.fstat(child.stderr).st_size
-    tail = os.pread(child.stderr, MAX_TAIL, max(0, size - MAX_TAIL))
+    if receipt is not None and (receipt.job, receipt.fence) != (ticket.job, ticket.fence):
+        receipt = None
+    if receipt is None:
+        size = os.fstat(child.stderr).st_size
+        tail = os.pread(child.stderr, MAX_TAIL, max(0, size - MAX_TAIL))
     return Ended(
-        child.ticket.job,
-        child.ticket.fence,
+        ticket.job,
+        ticket.fence,
         exit=status,
         cpu_s=child.cpu_s,
-        oom_kills=machine_oom_kills() - child.oom_kills,
+        oom_kills=0 if receipt else machine_oom_kills() - child.oom_kills,
         receipt=receipt,
         tail=tail.decode("utf-8", "replace"),
     )

@@ -45,6 +45,8 @@ class LocalPool:
     Args:
         slots: Job processes at the same time.
         threads: Threads of one job process; the same as in the tickets' limits.
+        spares: Job processes that wait for tickets while jobs come, so that a job need not wait for a fork.
+        warm_bytes: Memory that loaded backends may take together, to be there for the next job.
         beat: Renews the lease of (job, fence); called every third of `lease_s`.
         lease_s: The lease of a running job, seconds.
         options: More arguments of the zygote: `--entry`, `--preload`.
@@ -55,6 +57,8 @@ class LocalPool:
         *,
         slots: int = 2,
         threads: int = 1,
+        spares: int = 1,
+        warm_bytes: int = 128 << 20,
         beat: Beat | None = None,
         lease_s: float = 30.0,
         options: Sequence[str] = (),
@@ -65,7 +69,7 @@ class LocalPool:
         self._threads = threads
         self._beat = beat
         self._beat_s = lease_s / 3
-        self._options = tuple(options)
+        self._options = ("--spares", str(spares), "--room", str(warm_bytes), *options)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
         self._watched: dict[Key, Attempt] = {}  # until `done` has returned

@@ -15,13 +15,12 @@ from typing import Any
 import numpy as np
 import qiskit
 
-from coldplate.backends import catalog
 from coldplate.blobs import LocalBlobs
 from coldplate.circuits.backend import Backend
 from coldplate.errors import ColdplateError, JobFailure, LimitExceeded
 from coldplate.programs import registry
 from coldplate.programs.registry import Context, Run
-from coldplate.workers import receipts, sandbox
+from coldplate.workers import devices, receipts, sandbox
 from coldplate.workers.pool import Limits, Receipt, Ticket
 
 Find = Callable[[str], Run]
@@ -36,13 +35,13 @@ OUT_OF_MEMORY = re.compile(
 )
 
 
-def run_job(ticket: Ticket, *, find: Find = registry.find, load: Load = catalog.load) -> Receipt:
+def run_job(ticket: Ticket, *, find: Find = registry.find, load: Load = devices.load) -> Receipt:
     """Run a ticket's program on its backend; whatever happens, there is a receipt.
 
     Args:
         ticket: What to run; params are read from, result and log written to, the ticket's blobs.
         find: Gives the program of an id.
-        load: Gives the backend of a name, from a catalog file or the default one.
+        load: Gives the backend of a name, of a catalog file or the default one.
     """
     np.random.seed()  # the zygote's global state would be the same for every job
     blobs = LocalBlobs(Path(ticket.blobs_root))

@@ -143,21 +143,26 @@ def _call(name: str, *arguments: int | ctypes.Array[ctypes.c_uint32]) -> None:
 # --- in every child -----------------------------------------------------------------------------
 
 
-def confine(limits: Limits) -> None:
-    """Put the limits on this process, and let it yield to others.
+def shut_in() -> None:
+    """What is the same for every job: let this process yield to others, and keep no core file of it.
 
     There is no limit on the number of processes: the kernel counts those of the user, not ours.
     """
-    os.environ.update(thread_variables(limits.threads))
     with contextlib.suppress(OSError):
         os.nice(NICENESS)
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text(str(OOM_SCORE), encoding="utf-8")
-    cpu_s = math.ceil(limits.cpu_s)
-    _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + CPU_GRACE_S)
-    _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     _limit(resource.RLIMIT_NOFILE, MAX_OPEN_FILES)
     _limit(resource.RLIMIT_CORE, 0)
+
+
+def confine(limits: Limits) -> None:
+    """Put a job's limits on this process; what it took up before is not the job's."""
+    os.environ.update(thread_variables(limits.threads))
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    cpu_s = math.ceil(limits.cpu_s + used.ru_utime + used.ru_stime)
+    _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + CPU_GRACE_S)
+    _limit(resource.RLIMIT_FSIZE, limits.file_bytes)
     mapped = mapped_bytes()
     if mapped is not None:
         allowed = mapped + limits.memory_bytes

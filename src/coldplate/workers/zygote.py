@@ -17,20 +17,20 @@ import selectors
 import signal
 import socket
 import sys
-import tempfile
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from importlib import import_module
+from typing import Any
 
 from coldplate.workers import sandbox
-from coldplate.workers.child import Child, Entry, be_born, last_words
+from coldplate.workers.child import Child, Entry, give_birth, last_words
 from coldplate.workers.messages import (
     Broken,
     Kill,
     Lost,
     News,
     Ready,
-    Start,
     Started,
     line,
     read_order,
@@ -40,12 +40,20 @@ from coldplate.workers.processes import (
     group_is_empty,
     kill,
     kill_group,
-    machine_oom_kills,
     own_children,
     reap,
 )
 
+Warm = Callable[[Ticket], bool]
+Rehearse = Callable[[Ticket], None]
+
+BREATH_S = 0.002  # of quiet after a job, before a spare is born: who waits for the job's end comes first
+BUSY_S = 0.05  # the same while jobs run
+SPARE_S = 60.0  # without a new job, after which spares are let go
+
 ENTRY = "coldplate.workers.run_job:run_job"
+WARM = "coldplate.workers.devices:warm"
+REHEARSAL = "coldplate.workers.rehearsal:rehearse"
 PRELOAD = (
     "qiskit.circuit",
     "qiskit.primitives",
@@ -56,6 +64,7 @@ PRELOAD = (
     "samplomatic",
     "stim",
     "coldplate.workers.run_job",
+    "coldplate.workers.rehearsal",
     "coldplate.circuits.*",
     "coldplate.noise.*",
     "coldplate.mitigation.*",
@@ -67,13 +76,33 @@ PRELOAD = (
 
 
 class Zygote:
-    """Forks, kills and reaps; talks to the pool over `channel` until that closes."""
+    """Forks, kills and reaps; talks to the pool over `channel` until that closes.
 
-    def __init__(self, channel: socket.socket, entry: Entry):
+    Args:
+        entry: What a child does with its ticket.
+        warm: Loads what a ticket needs and all children shall inherit; whether that was anything new.
+        rehearse: What a spare child does while it waits: as much as it can of a job like the last one.
+        spares: Children that wait for tickets, while jobs come.
+    """
+
+    def __init__(
+        self,
+        channel: socket.socket,
+        entry: Entry,
+        *,
+        warm: Warm | None = None,
+        rehearse: Rehearse | None = None,
+        spares: int = 0,
+    ):
         self._channel = channel
         self._entry = entry
+        self._warm = warm
+        self._rehearse = rehearse
+        self._spares = 0 if rehearse is None else spares
         self._children: dict[int, Child] = {}
         self._unread = b""
+        self._last: Ticket | None = None  # until no job has come for a while
+        self._last_at = self._quiet_since = 0.0
 
     def serve(self) -> None:
         """Carry out orders until the pool is gone; then nothing of ours is left alive."""
@@ -86,12 +115,16 @@ class Zygote:
             selector.register(self._channel, selectors.EVENT_READ)
             selector.register(woken, selectors.EVENT_READ)
             while True:
-                ready = {key.fileobj for key, _ in selector.select()}
+                ready = {key.fileobj for key, _ in selector.select(self._pause())}
                 if woken in ready:
                     woken.recv(4096)
                     self._reap()
                 if self._channel in ready and not self._obey():
                     break
+                if ready:
+                    self._quiet_since = time.monotonic()
+                else:
+                    self._have_spares()
         self._end_all()
 
     # --- orders -------------------------------------------------------------------------------
@@ -107,48 +140,78 @@ class Zygote:
             if isinstance(order, Kill):
                 self._kill(order)
             else:
-                self._start(order)
+                self._start(order.ticket)
         return bool(data)
 
-    def _start(self, order: Start) -> None:
-        ticket = order.ticket
+    def _start(self, ticket: Ticket) -> None:
+        if self._warm is not None and self._warm(ticket):
+            settle()
+            self._dismiss_spares()  # they were born without it
+        self._last, self._last_at = ticket, time.monotonic()
         try:
-            child = self._fork(ticket)
+            child = self._hand_over(ticket)
         except OSError as error:
             self._tell(Lost(ticket.job, ticket.fence, f"The job's process could not be started: {error}"))
             return
-        self._children[child.pid] = child
         self._tell(Started(ticket.job, ticket.fence, child.pid))
+
+    def _hand_over(self, ticket: Ticket) -> Child:
+        """Give a ticket to a spare child, or to a newborn."""
+        for child in self._waiting():
+            with contextlib.suppress(OSError):  # it is dead, and not reaped yet
+                child.take(ticket)
+                return child
+        child = give_birth(self._entry)
+        self._children[child.pid] = child
+        child.take(ticket)
+        return child
 
     def _kill(self, order: Kill) -> None:
         for child in self._children.values():
-            if (child.ticket.job, child.ticket.fence) == (order.job, order.fence) and child.exit is None:
+            ticket = child.ticket
+            if ticket and (ticket.job, ticket.fence) == (order.job, order.fence) and child.exit is None:
+                child.killed = True
                 kill(child.pid)  # its group follows when it is reaped: a newborn leads none yet
 
     def _tell(self, news: News) -> None:
         with contextlib.suppress(ConnectionError):  # a pool that is gone is noticed by the loop
             self._channel.sendall(line(news))
 
-    # --- birth --------------------------------------------------------------------------------
+    # --- spares -------------------------------------------------------------------------------
 
-    def _fork(self, ticket: Ticket) -> Child:
-        with contextlib.ExitStack() as undo:
-            receipt, theirs = os.pipe()
-            undo.callback(os.close, receipt)
-            undo.callback(os.close, theirs)
-            os.set_blocking(receipt, False)
-            with tempfile.TemporaryFile(buffering=0) as file:
-                stderr = os.dup(file.fileno())
-            undo.callback(os.close, stderr)
-            oom_kills, zygote = machine_oom_kills(), os.getpid()
-            pid = os.fork()
-            if pid == 0:
-                be_born(ticket, self._entry, zygote=zygote, receipt=theirs, stderr=stderr)
-            undo.pop_all()
-        os.close(theirs)
-        with contextlib.suppress(OSError):  # the child does the same; whoever comes first
-            os.setpgid(pid, pid)
-        return Child(ticket, pid, receipt, stderr, oom_kills)
+    def _waiting(self) -> list[Child]:
+        children = self._children.values()
+        return [c for c in children if c.ticket is None and c.exit is None and not c.killed]
+
+    def _pause(self) -> float | None:
+        """Seconds until there is something to do about spares, if nothing happens before."""
+        if self._last is None or self._spares == 0:
+            return None
+        if len(self._waiting()) < self._spares:
+            running = any(child.ticket is not None for child in self._children.values())
+            due = self._quiet_since + (BUSY_S if running else BREATH_S)
+        else:
+            due = self._last_at + SPARE_S
+        return max(0.0, due - time.monotonic())
+
+    def _have_spares(self) -> None:
+        """Raise a spare; or dismiss all, when no job has come for long."""
+        now = time.monotonic()
+        if self._last is None:
+            return
+        if now >= self._last_at + SPARE_S:
+            self._last = None
+            self._dismiss_spares()
+        elif self._rehearse is not None and len(self._waiting()) < self._spares:
+            with contextlib.suppress(OSError):  # then there is none
+                child = give_birth(self._entry, partial(self._rehearse, self._last))
+                self._children[child.pid] = child
+            self._quiet_since = now
+
+    def _dismiss_spares(self) -> None:
+        for child in self._waiting():
+            child.killed = True
+            kill(child.pid)
 
     # --- death --------------------------------------------------------------------------------
 
@@ -178,9 +241,18 @@ class Zygote:
         for child in list(self._children.values()):
             if child.exit is not None and group_is_empty(child.pid):
                 del self._children[child.pid]
-                self._tell(last_words(child, child.exit))
-                os.close(child.receipt)
-                os.close(child.stderr)
+                self._bury(child, child.exit)
+
+    def _bury(self, child: Child, status: int) -> None:
+        ticket, entered = child.ticket, child.entered
+        ended = None if ticket is None else last_words(child, ticket, status)
+        child.close()
+        if ticket is not None and child.spare and not child.killed and not entered:
+            self._start(ticket)  # it had died before its ticket came: the job is not to blame
+        elif ended is not None:
+            self._tell(ended)
+        elif not child.killed:
+            self._last = None  # no other spare before the next job: this one's fate may be theirs
 
     def _end_all(self) -> None:
         for child in self._children.values():
@@ -203,35 +275,56 @@ def preload(names: Iterable[str]) -> None:
                 import_module(module.name)
 
 
-def find_entry(name: str) -> Entry:
+def find_entry(name: str) -> Any:
     """The function `module:function`."""
     module, _, function = name.partition(":")
-    entry: Entry = getattr(import_module(module), function)
-    return entry
+    return getattr(import_module(module), function)
+
+
+def settle() -> None:
+    """Keep the garbage collector off what is loaded: it would write to, and so copy, shared pages."""
+    gc.collect()
+    gc.freeze()
 
 
 def main(arguments: list[str]) -> None:
     """Import, say that we are ready or why not, then serve until the pool is gone."""
-    parser = argparse.ArgumentParser(prog="coldplate.workers.zygote")
-    parser.add_argument("--channel", type=int, required=True, help="descriptor of the socket to the pool")
-    parser.add_argument("--parent", type=int, required=True, help="process id of the pool's process")
-    parser.add_argument("--entry", default=ENTRY, help="module:function that a child runs")
-    parser.add_argument("--preload", nargs="*", default=PRELOAD, help="modules to import first")
-    args = parser.parse_args(arguments)
+    args = parse(arguments)
     isolation = sandbox.isolate()  # first: it needs a process with one thread
     sandbox.die_with(args.parent)
     sandbox.adopt_orphans()
     with socket.socket(fileno=args.channel) as channel:
         try:
             preload(args.preload)
-            entry = find_entry(args.entry)
+            zygote = Zygote(
+                channel,
+                find_entry(args.entry),
+                warm=partial(find_entry(args.warm), room=args.room) if args.warm else None,
+                rehearse=find_entry(args.rehearsal) if args.rehearsal else None,
+                spares=args.spares,
+            )
         except BaseException as error:
             channel.sendall(line(Broken(f"The lab could not be imported: {type(error).__name__}: {error}")))
             raise
-        gc.collect()
-        gc.freeze()  # the collector would write to, and so copy, pages that all children share
+        settle()
         channel.sendall(line(Ready(isolation)))
-        Zygote(channel, entry).serve()
+        zygote.serve()
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """What the pool asks for."""
+    parser = argparse.ArgumentParser(prog="coldplate.workers.zygote")
+    parser.add_argument("--channel", type=int, required=True, help="descriptor of the socket to the pool")
+    parser.add_argument("--parent", type=int, required=True, help="process id of the pool's process")
+    parser.add_argument("--entry", default=ENTRY, help="module:function that a child runs")
+    parser.add_argument(
+        "--warm", default=WARM, help="module:function that loads what children inherit; or none"
+    )
+    parser.add_argument("--rehearsal", default=REHEARSAL, help="module:function of a spare child; or none")
+    parser.add_argument("--room", type=int, required=True, help="bytes that warm backends may take together")
+    parser.add_argument("--spares", type=int, required=True, help="children that wait for tickets")
+    parser.add_argument("--preload", nargs="*", default=PRELOAD, help="modules to import first")
+    return parser.parse_args(arguments)
 
 
 if __name__ == "__main__":

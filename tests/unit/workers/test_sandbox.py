@@ -13,7 +13,9 @@ import json, resource
 from coldplate.workers import sandbox
 from coldplate.workers.pool import Limits
 resource.setrlimit(resource.RLIMIT_NOFILE, (32, 32))
+used_s = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
 mapped = sandbox.mapped_bytes()
+sandbox.shut_in()
 sandbox.confine(Limits(memory_bytes=1 << 30, cpu_s=1.5, file_bytes=1000, threads=3))
 names = ("AS", "CPU", "FSIZE", "NOFILE", "CORE")
 limits = {name: resource.getrlimit(getattr(resource, "RLIMIT_" + name)) for name in names}
