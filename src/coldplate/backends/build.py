@@ -6,10 +6,12 @@ from dataclasses import replace
 
 from coldplate.backends import snapshot
 from coldplate.backends.catalog import Entry
+from coldplate.backends.coherent import Coherent
 from coldplate.backends.device import Device, ideal_target
 from coldplate.backends.emulator import Emulator
 from coldplate.backends.mock import Mock
 from coldplate.backends.noise import DeviceNoise
+from coldplate.backends.readout import Crosstalk
 from coldplate.circuits.backend import Backend
 
 METHODS = {"statevector": None}  # of ideal simulators that take the best method for each component
@@ -35,4 +37,6 @@ def emulator(entry: Entry) -> Emulator:
         noise=DeviceNoise(device, entry.noise_scale) if entry.noise_scale else None,
         method="stabilizer" if entry.kind == "clifford" else None,
         real_time=entry.pace == "real",
+        coherent=Coherent.of(entry, device),
+        crosstalk=Crosstalk(device.pairs, entry.readout_crosstalk) if entry.readout_crosstalk else None,
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -18,7 +18,11 @@ SHIPPED = Path(__file__).with_name("catalog.toml")
 KINDS = ("ideal", "emulated", "clifford")
 METHODS = ("statevector", "matrix_product_state", "stabilizer")
 MOCK = "mock"
-OF_IDEAL, OF_DEVICES = {"method", "qubits"}, {"snapshot", "noise", "pace", "fractional"}
+COHERENT = ("zz_khz", "detuning_khz", "detuning_spectrum", "over_rotation")
+OF_IDEAL, OF_DEVICES = (
+    {"method", "qubits"},
+    {"snapshot", "noise", "pace", "fractional", "readout_crosstalk", *COHERENT},
+)
 MEANINGLESS = {"ideal": OF_DEVICES, "emulated": OF_IDEAL, "clifford": OF_IDEAL}
 
 
@@ -41,6 +45,11 @@ class Entry:
     pace: str = "fast"  # fast, real
     lanes: int = 1
     fractional: bool = False  # add rx and rzz
+    zz_khz: float | dict[str, float] = 0.0  # between coupled qubits; by pair: {"0-1" = 40.0}
+    detuning_khz: float | list[float] = 0.0  # spread; one number, or one per qubit
+    detuning_spectrum: Literal["static", "1/f"] = "static"  # within one shot
+    over_rotation: float = 0.0  # of two-qubit gates, as a part of their angle
+    readout_crosstalk: float = 0.0  # that each neighbour read as 1 adds to the readout error
     status: str = "online"
     status_reason: str | None = None
     mock_of: str | None = None
@@ -49,6 +58,13 @@ class Entry:
     def noise_scale(self) -> float:
         """What every error probability is multiplied by."""
         return float(self.noise)
+
+    @property
+    def coherent(self) -> bool:
+        """Whether it has noise for which the time counts that circuits take."""
+        numbers = self.detuning_khz if isinstance(self.detuning_khz, list) else [self.detuning_khz]
+        rates = self.zz_khz.values() if isinstance(self.zz_khz, dict) else [self.zz_khz]
+        return any((*numbers, *rates, self.over_rotation))
 
     def twin(self) -> Entry:
         """The mock for dry runs; clients replace what stands before the first `_` to get its name."""
@@ -90,6 +106,12 @@ def _entry(row: dict[str, Any]) -> Entry:
         raise BadCatalog(f"Backend {name!r}: {error}.") from error
     for field in sorted(row.keys() & MEANINGLESS.get(entry.kind, set())):
         raise BadCatalog(f"Backend {name!r}: {field} means nothing for the kind {entry.kind}.")
+    for field in COHERENT if entry.kind == "clifford" else ():
+        if field in row:
+            raise BadCatalog(
+                f"Backend {name!r}: {field} is coherent noise, and a Clifford device has Pauli noise only. "
+                "Take the kind emulated."
+            )
     _check(entry)
     return entry
 
@@ -105,6 +127,8 @@ def _check(entry: Entry) -> None:
         "status": entry.status not in ("online", "paused", "offline"),
         "qubits": entry.kind == "ideal" and entry.qubits < 1,
         "snapshot": entry.kind != "ideal" and entry.snapshot is None,
+        "over_rotation": not -1 < entry.over_rotation < 1,
+        "readout_crosstalk": not 0 <= entry.readout_crosstalk <= 1,
     }
     for field, is_wrong in wrong.items():
         if is_wrong:

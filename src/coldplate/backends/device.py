@@ -95,6 +95,13 @@ class Device:
         return known.seconds if known else 0.0
 
     @cached_property
+    def pairs(self) -> frozenset[tuple[int, int]]:
+        """Coupled qubits, the lower first: those that a gate joins."""
+        return frozenset(
+            (min(place), max(place)) for places in self.places.values() for place in places if len(place) == 2
+        )
+
+    @cached_property
     def target(self) -> Target:
         """What circuits must conform to."""
         target = Target(

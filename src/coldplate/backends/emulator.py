@@ -20,11 +20,13 @@ from qiskit.transpiler import Target
 from coldplate.backends import aer, clifford, statevector, transfer
 from coldplate.backends.aer import Aer
 from coldplate.backends.aer_noise import AerNoise, EmulatedNoise, GivenNoise
+from coldplate.backends.coherent import Coherent
 from coldplate.backends.device import Device
+from coldplate.backends.drift import check_noise, drifted
 from coldplate.backends.lower import lower
 from coldplate.backends.methods import Method, choose
 from coldplate.backends.noise import DeviceNoise
-from coldplate.backends.readout import misread, points, turned
+from coldplate.backends.readout import NOBODY, Crosstalk, misread, points, turned
 from coldplate.backends.sampling import chunks
 from coldplate.circuits.angles import Angles
 from coldplate.circuits.components import Component, Wire, components
@@ -48,6 +50,8 @@ class Emulator:
         noise: None: the device has none.
         method: A simulation method for everything (``stabilizer``, ``matrix_product_state``); None: the best.
         real_time: Take the time that the device would.
+        coherent: Noise for which the time counts that circuits take; None: the device has none.
+        crosstalk: How neighbours that are read disturb each other; None: they don't.
     """
 
     name: str
@@ -56,6 +60,8 @@ class Emulator:
     noise: DeviceNoise | None = None
     method: str | None = None
     real_time: bool = False
+    coherent: Coherent | None = None
+    crosstalk: Crosstalk | None = None
 
     @property
     def simulator(self) -> bool:
@@ -81,6 +87,18 @@ class Emulator:
             time.sleep(max(0.0, usage - wall))
         return Outcomes(tuple(outcomes), usage_s=usage)
 
+    def check(self, item: Item, program: Program) -> None:
+        """Refuse what this device can't run.
+
+        Raises:
+            NotIsa: An rzz angle is outside [0, pi/2].
+            LimitExceeded: The device has noise that can't be simulated with this.
+        """
+        if self.device is not None:
+            check_rzz_values(item)
+        if program.noise is None:
+            check_noise(self.name, item.circuit, program, self.coherent, self.crosstalk)
+
     def execution_s(self, item: Item, program: Program) -> tuple[float, float]:
         """How long an item takes on the emulated clock, and one run of its circuit."""
         if self.device is None:
@@ -105,16 +123,24 @@ class Running:
     rng: Generator
 
     @cached_property
+    def done(self) -> Item:
+        """The item as the device does it: with all that happens to phases meanwhile."""
+        device, coherent = self.backend.device, self.backend.coherent
+        if device is None or coherent is None or self.program.noise is not None:
+            return self.item
+        return drifted(self.item, device, coherent, self.rng, relaxing=self.noise is not None)
+
+    @cached_property
     def circuit(self) -> QuantumCircuit:
         """The item's circuit in gates that simulators know."""
         if not self.backend.simulator:
-            return self.item.circuit
+            return self.done.circuit
         return lower(self.item.circuit, method=self.program.method or self.backend.method)
 
     @cached_property
     def angles(self) -> Angles:
         """Values of the circuit's parameters."""
-        return Angles(self.item.circuit.parameters, self.item.flat_values)
+        return Angles(self.done.circuit.parameters, self.done.flat_values)
 
     def outcome(self, start: Any, seconds: float, longest: float) -> ItemOutcome:
         """What every shot of every element shows.
@@ -124,9 +150,8 @@ class Running:
             seconds: How long the item takes.
             longest: How long one run of its circuit takes.
         """
-        if not self.backend.simulator:
-            check_rzz_values(self.item)
-        shape = (len(self.angles.values), self.item.shots, self.circuit.num_clbits)
+        self.backend.check(self.item, self.program)
+        shape = (len(self.angles.values), self.done.shots, self.circuit.num_clbits)
         bits, errors = np.zeros(shape, dtype=bool), np.zeros((shape[-1], 2))
         qubits = np.full(shape[-1], -1)
         used: Counter[tuple[str, int]] = Counter()
@@ -138,6 +163,7 @@ class Running:
                 qubits[bit] = qubit
                 if self.noise is not None and not self.reads_itself(component):
                     errors[bit] = self.noise.readout[qubit]
+        bits = bits.reshape(len(self.item.flat_values), self.item.shots, shape[-1])
         iq = self.read(bits, errors, qubits)
         tables = {} if self.level in ("kerneled", "avg_kerneled") else self.registers(bits, packed=True)
         metadata = {
@@ -178,7 +204,7 @@ class Running:
 
     def simulate(self, component: Component, method: Method) -> Bits:
         """Shots of a component, before they are misread unless it `reads_itself`."""
-        shots, rng, dt = self.item.shots, self.rng, self.backend.dt
+        shots, rng, dt = self.done.shots, self.rng, self.backend.dt
         rest = None if self.program.init_qubits else self.backend.rest_s(self.program)
         if method == "stim":
             return clifford.run(component, self.angles, self.noise, shots=shots, dt=dt, rest_s=rest, rng=rng)
@@ -206,10 +232,12 @@ class Running:
         self, bits: Bits, errors: NDArray[np.float64], qubits: NDArray[np.int64]
     ) -> Mapping[str, NDArray[np.complex128]]:
         """Misread bits in place, or give points of the IQ plane, and bits that agree with them."""
+        own = self.backend.crosstalk if self.program.noise is None else None
+        beside = own.beside(self.item.circuit) if own else NOBODY
         if self.level == "classified":
-            misread(bits, errors, self.rng)
+            misread(bits, errors, self.rng, beside)
             return {}
-        found = points(bits, errors, self.rng)
+        found = points(bits, errors, self.rng, beside)
         bits[...] = (found.real > 0) & (qubits >= 0)
         plane = turned(found, qubits) * (qubits >= 0)
         if self.level == "avg_kerneled":

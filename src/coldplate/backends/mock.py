@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 from qiskit.transpiler import Target
 
 from coldplate.backends.emulator import Emulator
-from coldplate.circuits.isa import check_rzz_values
 from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pack_bits
 
 
@@ -43,8 +42,7 @@ class Mock:
         )
 
     def _run(self, item: Item, program: Program, rng: Generator) -> ItemOutcome:
-        if not self.simulator:
-            check_rzz_values(item)
+        self.twin.check(item, program)
         _, longest = self.twin.execution_s(item, program)
         bits: dict[str, NDArray[np.uint8]] = {}
         iq: dict[str, NDArray[Any]] = {}

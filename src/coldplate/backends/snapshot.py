@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from coldplate.backends.catalog import BadCatalog, Entry
+from coldplate.backends.switches import detunings, zz_rates
 from coldplate.domain.backend import BackendRecord
 
 Json = dict[str, Any]
@@ -110,7 +111,15 @@ def device(entry: Entry) -> tuple[Json, Json]:
     if entry.fractional:
         add_fractional(configuration, properties)
     properties["backend_name"] = entry.name
+    check_switches(entry, configuration)
     return configuration, properties
+
+
+def check_switches(entry: Entry, configuration: Json) -> None:
+    """Refuse noise of pairs and qubits that the device has not."""
+    places = (place for gate in configuration["gates"] for place in gate.get("coupling_map") or ())
+    zz_rates(entry, {(min(place), max(place)) for place in places if len(place) == 2})
+    detunings(entry, configuration["n_qubits"])
 
 
 def fixed(name: str, *, simulator: bool) -> Json:

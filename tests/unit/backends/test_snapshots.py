@@ -98,6 +98,7 @@ def test_noise_is_as_loud_as_the_catalog_says():
 # --- the catalog -------------------------------------------------------------------------------------
 
 DEVICE = '[[backends]]\nname = "emu_a"\nkind = "emulated"\nsnapshot = "lagos"\n'
+CLIFFORD = DEVICE.replace("emulated", "clifford")
 IDEAL = '[[backends]]\nname = "sim_a"\nkind = "ideal"\nqubits = 3\n'
 
 
@@ -125,11 +126,57 @@ def written(tmp_path, text):
         pytest.param(IDEAL.replace("qubits = 3", ""), "qubits = 0", id="no qubits"),
         pytest.param(IDEAL.replace("sim_a", "sim"), "name = 'sim'", id="a name without _"),
         pytest.param(IDEAL.replace('kind = "ideal"', ""), "kind", id="no kind"),
+        pytest.param(CLIFFORD + "zz_khz = 3", "zz_khz is coherent noise", id="ZZ of a Clifford device"),
+        pytest.param(CLIFFORD + "over_rotation = 0.1", "over_rotation is coherent", id="turns of Cliffords"),
+        pytest.param(
+            IDEAL + "readout_crosstalk = 0.1", "readout_crosstalk means nothing", id="ideal readout"
+        ),
+        pytest.param(DEVICE + 'detuning_spectrum = "white"', "Invalid enum value 'white'", id="spectrum"),
+        pytest.param(DEVICE + "over_rotation = 1.5", "over_rotation = 1.5", id="over-rotation"),
+        pytest.param(DEVICE + "readout_crosstalk = -0.1", "readout_crosstalk = -0.1", id="crosstalk"),
     ],
 )
 def test_catalog_that_cant_be_is_refused(tmp_path, text, message):
     with pytest.raises(BadCatalog, match=message):
         read(written(tmp_path, text))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('zz_khz = { "0-2" = 4.0 }', "zz_khz names '0-2'"),
+        ('zz_khz = { "0-1" = 4.0, "1-0" = 4.0 }', "names it twice"),
+        ('zz_khz = { "first" = 4.0 }', "zz_khz names 'first'"),
+        ("zz_khz = nan", "zz_khz = nan can't be"),
+        ("detuning_khz = [1.0, 2.0]", "2 numbers for 7 qubits"),
+        ("detuning_khz = -2", "detuning_khz = -2.0 can't be"),
+        ("detuning_khz = inf", "detuning_khz = inf can't be"),
+    ],
+)
+def test_noise_that_does_not_fit_the_device_is_refused_when_it_is_described(tmp_path, text, message):
+    entry, _ = read(written(tmp_path, DEVICE + text))
+    with pytest.raises(BadCatalog, match=message):
+        snapshot.record(entry)
+    with pytest.raises(BadCatalog, match=message):
+        build(entry)
+
+
+def test_noise_of_pairs_and_qubits_is_read(tmp_path):
+    text = 'zz_khz = { "3-1" = 4.0, "0-1" = 0.0 }\ndetuning_khz = [1, 2, 3, 4, 5, 6, 7]\n'
+    entry, twin = read(written(tmp_path, DEVICE + text + 'detuning_spectrum = "1/f"\nover_rotation = -0.02'))
+    coherent = build(entry).coherent
+    assert coherent.zz == {(1, 3): 4000.0}
+    assert coherent.detuning.tolist() == [1000.0 * number for number in range(1, 8)]
+    assert (coherent.flicker, coherent.over_rotation) == (True, -0.02)
+    assert twin.zz_khz == entry.zz_khz
+
+
+def test_one_rate_is_that_of_all_coupled_pairs(tmp_path):
+    entry, _ = read(written(tmp_path, DEVICE + "zz_khz = 2\nreadout_crosstalk = 0.01"))
+    backend = build(entry)
+    assert backend.coherent.zz == dict.fromkeys(sorted(backend.device.pairs), 2000.0)
+    assert len(backend.device.pairs) == 6
+    assert backend.crosstalk.added == 0.01
 
 
 def test_every_device_is_followed_by_its_mock(tmp_path):
