@@ -20,6 +20,7 @@ from coldplate.api.guard import ALIASES, BASE
 from coldplate.changes import Changes
 from coldplate.domain.option_tables import LATER, TABLES, Standing
 from coldplate.domain.options import SCHEMA_VERSIONS, Coverage, coverage
+from coldplate.legacy import Legacy
 from coldplate.service import Service
 from coldplate.settings import Settings
 
@@ -47,7 +48,7 @@ Row = tuple[str, ...]
 
 def endpoint_rows() -> Iterator[Row]:
     """Every route of the application. It is built without a service, since none of them is called."""
-    app = build_app(cast(Service, None), Settings.model_construct(), Changes())
+    app = build_app(cast(Service, None), Settings.model_construct(), Changes(), cast(Legacy, None))
     for route in app.routes:
         if isinstance(route, APIRoute):
             told = first_line(route.endpoint)

@@ -107,13 +107,16 @@ class Auth:
 
     # --- tokens ---------------------------------------------------------------------------------
 
-    def token(self, api_key: str) -> dict[str, Any]:
+    def token(self, api_key: str, *, ttl_s: int | None = None) -> dict[str, Any]:
         """What a token service answers: an access token for a key, and how long it lasts.
+
+        Args:
+            ttl_s: Seconds; the operator's setting when not given.
 
         Raises:
             InvalidCredentials: The key is unknown, expired or revoked.
         """
-        who = self.from_key(api_key)
+        who, ttl_s = self.from_key(api_key), ttl_s or self._ttl_s
         issued = int(self._clock().timestamp())
         claims = {
             "iss": ISSUER,
@@ -123,14 +126,14 @@ class Auth:
             "account": who.account,
             "key": who.key_id,
             "iat": issued,
-            "exp": issued + self._ttl_s,
+            "exp": issued + ttl_s,
         }
         return {
             "access_token": jwt.encode({"alg": ALGORITHM}, claims, self._signer),
             "refresh_token": "not_supported",
             "token_type": "Bearer",
-            "expires_in": self._ttl_s,
-            "expiration": issued + self._ttl_s,
+            "expires_in": ttl_s,
+            "expiration": issued + ttl_s,
             "scope": "ibm openid",
         }
 

@@ -36,6 +36,7 @@ from coldplate.domain.instance import Instance, make_crn
 from coldplate.domain.job import JobId
 from coldplate.domain.user import EVERYWHERE, Role, User
 from coldplate.errors import ColdplateError
+from coldplate.legacy import Legacy
 from coldplate.metrics import CONTENT_TYPE, Gauge, Metrics
 from coldplate.scheduler.loop import Loop
 from coldplate.service import Service
@@ -106,7 +107,8 @@ def build(settings: Settings) -> Running:
         loop = Loop(store=store, pool=pool, blobs=blobs, settings=settings, changes=changes, clock=now)
         loop.start()
         stack.callback(loop.stop)
-        app = build_app(service, settings, changes)
+        legacy = Legacy(service=service, store=store, auth=auth, clock=now)
+        app = build_app(service, settings, changes, legacy)
         offer_metrics(app, store, pool)
         return Running(settings, store, auth, service, pool, app, stack.pop_all())
 

@@ -16,7 +16,7 @@ from coldplate.auth import Auth, Principal
 from coldplate.blobs import LocalBlobs
 from coldplate.changes import Changes
 from coldplate.domain import submission
-from coldplate.domain.backend import BackendRecord
+from coldplate.domain.backend import BackendRecord, check_calibration
 from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobId, JobState
 from coldplate.domain.options import check_params
@@ -37,7 +37,6 @@ from coldplate.errors import (
     SessionNotInPlan,
     Unavailable,
     UnknownBackend,
-    UnknownCalibration,
     UnknownJob,
     UnknownSession,
     UsageLimitReached,
@@ -110,6 +109,10 @@ class Service:
             fingerprint: What a repeated POST has in common with the first.
             caller: How the client names itself.
         """
+        return self.keep(self.draft(who, s, params, caller=caller), params, fingerprint=fingerprint)
+
+    def draft(self, who: Principal, s: Submission, params: bytes, *, caller: str | None = None) -> Job:
+        """The job that a submission asks for, if it may have it; nothing is stored."""
         instance = scope(who, Role.WRITER)
         submission.check(s)
         backend = self.backend(who, s.backend)
@@ -119,7 +122,7 @@ class Service:
         session = None if s.session_id is None else self._session_for(who, s.session_id, backend)
         self._check_limit(instance)
         now = self._clock()
-        job = Job(
+        return Job(
             id=JobId(new_id()),
             instance=instance.id,
             user=who.user,
@@ -135,10 +138,9 @@ class Service:
             caller=caller,
             cost_s=submission.cost_s(s, most_s=self._settings.max_execution_s),
         )
-        return self._keep(job, params, fingerprint=fingerprint)
 
-    def _keep(self, job: Job, params: bytes, *, fingerprint: str) -> Job:
-        """The params first, then the row: a job without its params can't exist, the reverse is swept up."""
+    def keep(self, job: Job, params: bytes, *, fingerprint: str) -> Job:
+        """Store a draft, params first: a job without its params can't exist, the reverse is swept up."""
         size, sha256 = self._shelf.put_params(job, params)
         job = replace(job, params_size=size, params_sha256=sha256)
         stored = self._store.add_job(job, fingerprint=fingerprint, now=job.created)
@@ -392,9 +394,3 @@ def scope(who: Principal, needed: Role = Role.READER) -> Instance:
 def may_use(instance: Instance, backend: BackendRecord) -> bool:
     """Whether the instance has the backend; a mock twin goes with its device."""
     return instance.may_use(backend.mock_of or backend.name)
-
-
-def check_calibration(backend: BackendRecord, calibration: str) -> None:
-    """Refuse a calibration that the backend has not."""
-    if calibration not in backend.listing.get("calibrations", ()):
-        raise UnknownCalibration(f"Backend {backend.name} has no calibration {calibration!r}.")

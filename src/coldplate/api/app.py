@@ -12,10 +12,12 @@ import coldplate
 from coldplate.api.accounts import Accounts, not_offered, versions
 from coldplate.api.cloud import Cloud
 from coldplate.api.devices import Devices
-from coldplate.api.guard import BASE, TELLERS, Guard
+from coldplate.api.guard import BASE, OLD, TELLERS, Guard
+from coldplate.api.legacy import POLLING, Login, OldBackends, OldJobs, OldSessions
 from coldplate.api.modern import Jobs, Sessions
 from coldplate.api.render import PLAN_PREFIX
 from coldplate.changes import Changes
+from coldplate.legacy import Legacy
 from coldplate.service import Service
 from coldplate.settings import Settings
 
@@ -83,7 +85,41 @@ def cloud_routes(service: Service) -> list[Route]:
     ]
 
 
-def build_app(service: Service, settings: Settings, changes: Changes) -> FastAPI:
+def old_routes(service: Service, settings: Settings, legacy: Legacy) -> list[Route]:
+    """Both sides of the services that clients before 2025 know."""
+    login, backends = Login(service, legacy), OldBackends(service, legacy)
+    jobs, sessions = OldJobs(service, legacy, settings), OldSessions(service, legacy)
+    sign_on: list[Route] = [
+        ("GET", "/api/version", login.version),
+        ("POST", "/api/users/loginWithToken", login.login),
+        ("GET", "/api/users/me", login.me),
+        ("GET", "/api/Network", login.network),
+    ]
+    runtime: list[Route] = [
+        ("GET", "/backends", backends.list),
+        ("GET", "/backends/{name}/configuration", backends.configuration),
+        ("GET", "/backends/{name}/properties", backends.properties),
+        ("GET", "/backends/{name}/defaults", backends.defaults),
+        ("GET", "/backends/{name}/status", backends.status),
+        ("GET", "/jobs", jobs.list),
+        ("POST", "/jobs", jobs.create),
+        ("GET", "/jobs/{id}", jobs.read),
+        ("DELETE", "/jobs/{id}", jobs.delete),
+        ("GET", "/jobs/{id}/results", jobs.results),
+        ("POST", "/jobs/{id}/cancel", jobs.cancel),
+        ("GET", "/jobs/{id}/logs", jobs.logs),
+        ("GET", "/jobs/{id}/metrics", jobs.metrics),
+        ("PUT", "/jobs/{id}/tags", jobs.set_tags),
+        ("GET", "/facade/v1/jobs/{id}/type", jobs.kind),
+        ("GET", "/sessions/{id}", sessions.read),
+        ("PATCH", "/sessions/{id}", sessions.change),
+        ("DELETE", "/sessions/{id}/close", sessions.cancel),
+    ]
+    polling = [(verb, POLLING + path, route) for verb, path, route in sign_on]
+    return sign_on + polling + [(verb, OLD + path, route) for verb, path, route in runtime]
+
+
+def build_app(service: Service, settings: Settings, changes: Changes, legacy: Legacy) -> FastAPI:
     """The application: every route on one origin, found by path alone, whatever the Host header says."""
     app = FastAPI(
         title="Coldplate",
@@ -95,7 +131,8 @@ def build_app(service: Service, settings: Settings, changes: Changes) -> FastAPI
         telemetry=QUIET,
     )
     runtime = [(verb, BASE + path, route) for verb, path, route in runtime_routes(service, settings, changes)]
-    for verb, path, route in runtime + cloud_routes(service):
+    others = cloud_routes(service) + old_routes(service, settings, legacy)
+    for verb, path, route in runtime + others:
         offered = route is not not_offered
         app.add_api_route(
             path,

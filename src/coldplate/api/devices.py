@@ -19,7 +19,8 @@ class Devices:
     def list(self, asker: Asker, include_mocks: bool = False) -> Response:
         """All backends of the instance, each with the length of its queue."""
         found = self.service.backends(who(self.service, asker), mocks=include_mocks)
-        return render.reply({"devices": [render.backend_entry(*backend) for backend in found]})
+        shown = [render.backend_entry(*backend) for backend in found if not backend[0].hosted]
+        return render.reply({"devices": shown})
 
     def configuration(self, name: str, asker: Asker, calibration_id: str | None = None) -> Response:
         """What a backend is: qubits, gates, coupling. It is the same for each of its calibrations."""

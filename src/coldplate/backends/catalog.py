@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 SHIPPED = Path(__file__).with_name("catalog.toml")
 KINDS = ("ideal", "emulated", "clifford")
-METHODS = ("statevector", "matrix_product_state", "stabilizer")
+METHODS = ("statevector", "matrix_product_state", "stabilizer", "extended_stabilizer")
 MOCK = "mock"
 COHERENT = ("zz_khz", "detuning_khz", "detuning_spectrum", "over_rotation")
 OF_IDEAL, OF_DEVICES = (
@@ -53,6 +53,7 @@ class Entry:
     status: str = "online"
     status_reason: str | None = None
     mock_of: str | None = None
+    hosted: bool = False  # a simulator for clients before 2025 alone; no mock
 
     @property
     def noise_scale(self) -> float:
@@ -87,7 +88,7 @@ def read(path: Path | None = None) -> tuple[Entry, ...]:
     if document or not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise BadCatalog(f"Catalog {file.name} has something else than tables called [[backends]].")
     entries = [_entry(row) for row in rows]
-    everything = [each for entry in entries for each in (entry, entry.twin())]
+    everything = [each for entry in entries for each in ((entry,) if entry.hosted else (entry, entry.twin()))]
     names = [entry.name for entry in everything]
     for name in names:
         if names.count(name) > 1:

@@ -12,7 +12,7 @@ from coldplate.errors import TooWide
 
 Method = Literal[
     "statevector", "pauli_transfer", "stim", "aer_statevector", "aer_automatic", "aer_density_matrix",
-    "aer_stabilizer", "aer_matrix_product_state",
+    "aer_stabilizer", "aer_matrix_product_state", "aer_extended_stabilizer",
 ]  # fmt: skip
 
 NUMPY_QUBITS = 13  # of an ideal component; beyond, Aer's kernels win
@@ -58,6 +58,8 @@ def chosen(
         return "aer_density_matrix"
     if wish == "matrix_product_state":
         return "aer_matrix_product_state"
+    if wish == "extended_stabilizer":
+        return "aer_extended_stabilizer"
     return "aer_statevector" if ideal or wish == "statevector" else "aer_automatic"
 
 

@@ -71,6 +71,7 @@ def record(entry: Entry) -> BackendRecord:
         status_reason=entry.status_reason,
         simulator=entry.kind == "ideal",
         mock_of=entry.mock_of,
+        hosted=entry.hosted,
         listing=listing(configuration),
     )
 

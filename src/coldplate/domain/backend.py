@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from coldplate.errors import UnknownCalibration
+
 JsonObject = dict[str, Any]
 
 
@@ -20,6 +22,7 @@ class BackendRecord:
     status_reason: str | None = None
     simulator: bool = False
     mock_of: str | None = None  # the device a mock_ twin validates for
+    hosted: bool = False  # a simulator that clients before 2025 know by name; not listed to others
     listing: JsonObject = field(
         default_factory=dict
     )  # processor_type, clops, performance_metrics of /backends
@@ -33,3 +36,9 @@ class BackendRecord:
     def runs(self) -> bool:
         """Whether queued jobs may start on it."""
         return self.status == "online"
+
+
+def check_calibration(backend: BackendRecord, calibration: str) -> None:
+    """Refuse a calibration that the backend has not."""
+    if calibration not in backend.listing.get("calibrations", ()):
+        raise UnknownCalibration(f"Backend {backend.name} has no calibration {calibration!r}.")

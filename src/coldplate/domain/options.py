@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 from coldplate.domain.option_tables import LATER, TABLES, Option, Standing
+from coldplate.domain.options_v1 import check_v1, is_v1
 from coldplate.errors import BadRequest, IncompatibleOptions, NotYet, UnknownProgram
 
 PAYLOAD = {"sampler": "pubs", "estimator": "pubs", "executor": "quantum_program"}
@@ -59,6 +60,9 @@ def check_params(program: str, params: bytes) -> None:
     if program not in TABLES:
         raise UnknownProgram(f"Program {program!r:.{MAX_SHOWN}} does not exist.")
     fields = read_object(params)
+    if is_v1(program, fields):
+        check_v1(program, fields, lambda name: read_field(name, fields[name]))
+        return
     allowed = {PAYLOAD[program], *SETTINGS[program]}
     for name in fields:
         if name not in allowed:

@@ -27,6 +27,7 @@ class JobFilter:
     created_before: datetime | None = None
     ascending: bool = False
     states: tuple[JobState, ...] = ()
+    instances: tuple[InstanceId, ...] = ()  # of any of these, in place of `instance`
 
 
 @dataclass(frozen=True)

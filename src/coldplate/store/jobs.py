@@ -103,7 +103,7 @@ def cut(query: Select[Any], *, limit: int, offset: int) -> Select[Any]:
 
 
 def _conditions(f: JobFilter) -> Iterator[ColumnElement[bool]]:
-    yield jobs.c.instance == f.instance
+    yield jobs.c.instance.in_(f.instances) if f.instances else jobs.c.instance == f.instance
     for column, value in ((jobs.c.backend, f.backend), (jobs.c.program, f.program)):
         if value is not None:
             yield column == value

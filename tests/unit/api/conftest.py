@@ -27,6 +27,7 @@ from coldplate.domain.instance import Instance, make_crn
 from coldplate.domain.job import JobState
 from coldplate.domain.query import FinalState
 from coldplate.domain.user import EVERYWHERE, Role, User
+from coldplate.legacy import Legacy
 from coldplate.service import Service
 from coldplate.settings import Settings
 from coldplate.store.store import Store
@@ -149,7 +150,8 @@ def api(tmp_path: Path, served: Served) -> Iterator[Api]:
         store.add_user(User(user, account, NOW, roles={EVERYWHERE: Role.MANAGER}))
     mine = auth.issue_key(user="ada", account="local", name="mine", expires=None)
     stranger = auth.issue_key(user="eve", account="other", name="theirs", expires=None)
-    served.app = build_app(service, settings, changes)
+    legacy = Legacy(service=service, store=store, auth=auth, clock=clock)
+    served.app = build_app(service, settings, changes, legacy)
     with httpx.Client(base_url=served.url, trust_env=False) as client:
         yield Api(client, service, store, blobs, mine, stranger, clock=clock, settings=settings)
     store.close()
