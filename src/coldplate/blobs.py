@@ -12,6 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
 
+from coldplate.failpoints import passing
+
 KEY = re.compile(r"[a-z]+/[a-z0-9]{8,40}(/[0-9]+)?")
 PREFIX = re.compile(r"[a-z]+(/[a-z0-9]{8,40})?")
 CHUNK = 1 << 20
@@ -35,6 +37,7 @@ class LocalBlobs:
         _make_directory(target.parent)
         partial = target.parent / f".{secrets.token_hex(8)}"
         try:
+            passing("blob-write", key=key)
             with partial.open("wb") as file:
                 size, digest = _write(file, data)
                 file.flush()

@@ -23,7 +23,7 @@ from anyio import to_thread
 from fastapi import FastAPI
 from starlette.responses import Response
 
-from coldplate import __version__
+from coldplate import __version__, failpoints
 from coldplate.api.app import build_app
 from coldplate.api.limits import GuardedHttp
 from coldplate.auth import Auth
@@ -94,6 +94,7 @@ def build(settings: Settings) -> Running:
             warm_bytes=settings.warm_memory,
             beat=lambda job, fence: store.beat(JobId(job), fence, now=now(), lease_s=settings.lease_s),
             lease_s=settings.lease_s,
+            options=options_for_tests(),
         )
         stack.callback(pool.close)
         store.migrate()
@@ -111,6 +112,12 @@ def build(settings: Settings) -> Running:
         app = build_app(service, settings, changes, legacy)
         offer_metrics(app, store, pool)
         return Running(settings, store, auth, service, pool, app, stack.pop_all())
+
+
+def options_for_tests() -> list[str]:
+    """What the processes of jobs have to know about failpoints: nothing, but in tests."""
+    directory = failpoints.directory()
+    return [] if directory is None else ["--failpoints", str(directory)]
 
 
 def now() -> datetime:
@@ -206,7 +213,8 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None], with_parent: b
 
     Args:
         on_ready: Called with the address once requests are answered.
-        with_parent: Stop when the process that started us is gone.
+        with_parent: Stop when the process that started us is gone, which is a test; only then
+            COLDPLATE_FAILPOINTS may name a directory of failpoints.
 
     Raises:
         CannotStart: The address is taken, or the certificate or the catalog can't be used.
@@ -217,6 +225,8 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None], with_parent: b
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn hands a signal on when it has stopped
         signal.signal(number, lambda _number, _frame: sys.exit(0))
     os.umask(0o077)  # what is stored is nobody else's
+    if with_parent and (armed := os.environ.get("COLDPLATE_FAILPOINTS")):
+        failpoints.enable(Path(armed))
     with contextlib.ExitStack() as stack:
         stack.enter_context(opened(settings.data))
         listener = stack.enter_context(listen(settings))

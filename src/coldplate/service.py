@@ -41,8 +41,9 @@ from coldplate.errors import (
     UnknownSession,
     UsageLimitReached,
 )
+from coldplate.failpoints import passing
 from coldplate.ids import could_be_id, new_id
-from coldplate.scheduler.endings import end_waiting, request_cancel, settled
+from coldplate.scheduler.endings import end_waiting, settled
 from coldplate.scheduler.sessions import CANCELLED, CLOSED_EARLY, closed
 from coldplate.settings import Settings
 from coldplate.shelf import Shelf
@@ -142,8 +143,10 @@ class Service:
     def keep(self, job: Job, params: bytes, *, fingerprint: str) -> Job:
         """Store a draft, params first: a job without its params can't exist, the reverse is swept up."""
         size, sha256 = self._shelf.put_params(job, params)
+        passing("T2-params-stored", job=job.id)
         job = replace(job, params_size=size, params_sha256=sha256)
         stored = self._store.add_job(job, fingerprint=fingerprint, now=job.created)
+        passing("T3-job-committed", job=stored.id)
         if stored.id != job.id:
             self._shelf.take_params(job)
         return stored
@@ -162,6 +165,7 @@ class Service:
 
     def delivered(self, job_or_session_id: str) -> None:
         """The answer that told the id was sent whole: the same POST from now on means another one."""
+        passing("T4-answer-sent", job=job_or_session_id)
         self._store.mark_delivered(job_or_session_id)
 
     # --- jobs: out ----------------------------------------------------------------------------
@@ -229,7 +233,7 @@ class Service:
             JobNotCancellable: It has ended by itself.
         """
         job = self.job(who, id, Role.WRITER)
-        state = request_cancel(self._store, job.id, now=self._clock())
+        state = self._store.request_cancel(job.id, self._clock())
         job = self.job(who, id)
         if state is JobState.RUNNING:
             self._stop(job.id, job.fence)

@@ -138,7 +138,6 @@ def test_metrics_that_do_not_fit_are_left_out_of_the_receipt(desk):
     [
         ("segfault", 4003, "SIGSEGV"),
         ("abort", 4003, "SIGABRT"),
-        ("kill itself", 4003, "SIGKILL"),
         ("exit 3", 4003, "exit code 3"),
         ("exit", 4003, "without a result"),
         ("interrupt", 4003, "without a result"),
@@ -153,6 +152,14 @@ def test_a_job_that_dies_fails_with_the_reason_and_the_next_runs(desk, program, 
     assert words in receipt.reason
     assert receipt.solution
     assert f"CRITICAL {receipt.reason}" in desk.log(receipt)
+    assert desk.run("nothing").outcome == "Completed"
+
+
+def test_a_job_that_somebody_killed_is_lost_and_not_to_blame(desk):
+    """A job that does it to itself can't be told from that; its attempts are counted, so it ends, too."""
+    receipt = desk.run("kill itself")
+    assert (receipt.outcome, receipt.code, receipt.lost) == ("Failed", None, True)
+    assert "SIGKILL" in receipt.reason
     assert desk.run("nothing").outcome == "Completed"
 
 

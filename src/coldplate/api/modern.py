@@ -31,6 +31,7 @@ from coldplate.domain.query import JobFilter
 from coldplate.domain.session import Mode, Session
 from coldplate.domain.submission import Submission
 from coldplate.errors import BadRequest, ColdplateError, UnknownJob
+from coldplate.failpoints import passing
 from coldplate.service import Service
 from coldplate.settings import Settings
 
@@ -99,6 +100,7 @@ class Jobs:
         """Run a program: the answer has the new job's id."""
         principal = await in_thread(who, self.service, asker)  # only those we know may upload
         body = await read_large(request, limit=self.max_body, directory=self.spool)
+        passing("T1-body-received")
         submit = partial(self._submit, principal, asker, body)
         job, turn = await (
             in_thread(submit) if isinstance(body, bytes) else run_sync(submit, limiter=self.large)
@@ -201,6 +203,7 @@ class Jobs:
             file = path.open("rb")
         except FileNotFoundError as error:  # deleted meanwhile
             raise UnknownJob(f"Job {id} was deleted.") from error
+        passing("T12-result-read", job=id)
         size = os.fstat(file.fileno()).st_size
         return FileAnswer(file, size=size, sent=partial(self.service.results_sent, principal, id))
 

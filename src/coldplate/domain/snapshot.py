@@ -35,6 +35,7 @@ class Running:
     attempts: int
     lease_until: datetime
     alive: bool  # this server's pool has a supervisor for (id, fence)
+    worker: str | None = None  # whose attempt it is
 
 
 @dataclass(frozen=True)

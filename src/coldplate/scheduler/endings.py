@@ -1,8 +1,7 @@
-"""How jobs end: cancels, receipts, and with their session; used by the loop and by the users' verbs."""
+"""How jobs end: by their receipts, or with their session; used by the loop and by the users' verbs."""
 
 from __future__ import annotations
 
-import threading
 from dataclasses import replace
 from datetime import datetime
 
@@ -10,35 +9,32 @@ from coldplate.domain.job import FINAL, Job, JobId, JobState
 from coldplate.domain.query import FinalState
 from coldplate.domain.session import Mode, Session, SessionId
 from coldplate.errors import ColdplateError, SessionClosed
+from coldplate.failpoints import passing
 from coldplate.scheduler.charges import charge_s
 from coldplate.shelf import Shelf
 from coldplate.store.store import Store
 from coldplate.workers.pool import Receipt
 
-# A cancel marks a running job, an end looks at the mark: without this, a job whose cancel was answered
-# could still end as Completed. Both are short writes, which the store takes one at a time anyway.
-_one_end = threading.Lock()
-
-
-def request_cancel(store: Store, id: JobId, *, now: datetime) -> JobState:
-    """Cancel a queued job, or mark a running one, which then ends as Cancelled whatever came of it."""
-    with _one_end:
-        return store.request_cancel(id, now)
-
 
 def finish(store: Store, shelf: Shelf, receipt: Receipt, *, now: datetime) -> bool:
-    """End a running job as its receipt says; False when the receipt is of an attempt that was replaced."""
-    with _one_end:
+    """End a running job as its receipt says; False when the receipt is of an attempt that was replaced.
+
+    Whoever was told that the job is cancelled must not see it complete: the store refuses an end that does
+    not know of a cancel, and the second look does.
+    """
+    for _ in range(2):
         job = store.job(JobId(receipt.job))
         if job is None:
             return False
         if job.cancel_requested:
             receipt = Receipt(job.id, receipt.fence, "Cancelled")
         end = final_state(receipt, usage_s=charge_s(receipt, store.backend(job.backend)))
-        ended = store.finish(job.id, receipt.fence, end, now=now)
-    if ended and job.private:
-        shelf.take_params(job)
-    return ended
+        if store.finish(job.id, receipt.fence, end, now=now):
+            passing("T10-end-committed", job=job.id, fence=receipt.fence)
+            if job.private:
+                shelf.take_params(job)
+            return True
+    return False
 
 
 def final_state(receipt: Receipt, *, usage_s: float) -> FinalState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import threading
 import time
@@ -14,6 +15,8 @@ from coldplate.changes import Changes
 from coldplate.domain.job import Job
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
+from coldplate.errors import Unavailable
+from coldplate.failpoints import passing
 from coldplate.scheduler import endings
 from coldplate.scheduler.decisions import (
     Activate,
@@ -30,14 +33,15 @@ from coldplate.scheduler.sessions import EXPIRED, activated, closed, deactivated
 from coldplate.scheduler.sweep import sweep
 from coldplate.settings import Settings
 from coldplate.shelf import Shelf
-from coldplate.store.store import Store
+from coldplate.store.store import SERVER, Store
 from coldplate.workers.pool import Limits, Pool, Receipt, Ticket
 
 SWEEP_S = 24 * 3600.0  # between two sweeps
 FIRST_SWEEP_S = 60.0  # after the start, when there is better to do
 LOOK_S = 1.0  # between two looks when nothing was committed; clocks may jump, events may be missed
 REST, MOST_REST_S = 3.0, 0.05  # after a look: times as long as it took, but no longer than this
-FINISH_PAUSES_S = (0.1, 0.5, 2.0, 5.0, 0.0)  # after each attempt to store the end of a job
+FINISH_PAUSES_S = (0.1, 0.5, 2.0, 5.0)  # after each attempt to store the end of a job
+LAST_PAUSE_S = 5.0  # after all others
 
 log = logging.getLogger(__name__)
 
@@ -48,6 +52,7 @@ class Loop:
     Args:
         pool: Where jobs run. It is this server's own: what it doesn't watch over is dead.
         clock: The time, UTC.
+        worker: Whose attempts are ours. Those of another scheduler are lost only when their lease is over.
     """
 
     def __init__(
@@ -59,8 +64,9 @@ class Loop:
         settings: Settings,
         changes: Changes,
         clock: Callable[[], datetime],
+        worker: str = SERVER,
     ):
-        self._store, self._pool, self._blobs = store, pool, blobs
+        self._store, self._pool, self._blobs, self._worker = store, pool, blobs, worker
         self._shelf = Shelf(blobs)
         self._settings, self._changes, self._clock = settings, changes, clock
         self._ours: set[tuple[str, int]] = set()  # attempts we started and that aren't known to be dead
@@ -119,9 +125,12 @@ class Loop:
         return LOOK_S if timer is None else min(LOOK_S, (timer - now).total_seconds())
 
     def _without_dead_leases(self, snapshot: Snapshot, now: datetime) -> Snapshot:
-        """The lease of an attempt that isn't ours is over: its server is gone, and its processes with it."""
+        """The lease of an attempt that we began before a restart is over: its processes are gone."""
         running = tuple(
-            r if (r.id, r.fence) in self._ours else replace(r, lease_until=now) for r in snapshot.running
+            r
+            if (r.id, r.fence) in self._ours or r.worker not in (None, self._worker)
+            else replace(r, lease_until=now)
+            for r in snapshot.running
         )
         return replace(snapshot, running=running)
 
@@ -158,12 +167,16 @@ class Loop:
 
     def _start(self, decision: Start, now: datetime) -> bool:
         lease_s = self._settings.lease_s
-        job = self._store.start(decision.job, lane=decision.lane, now=now, lease_s=lease_s)
+        job = self._store.start(
+            decision.job, lane=decision.lane, now=now, lease_s=lease_s, worker=self._worker
+        )
         return job is not None and self._launch(job)
 
     def _requeue(self, decision: Requeue, now: datetime) -> bool:
         lease_s = self._settings.lease_s
-        job = self._store.restart(decision.job, fence=decision.fence, now=now, lease_s=lease_s)
+        job = self._store.restart(
+            decision.job, fence=decision.fence, now=now, lease_s=lease_s, worker=self._worker
+        )
         if job is None:
             return False
         if job.cancel_requested:  # while nobody ran it
@@ -173,6 +186,7 @@ class Loop:
 
     def _launch(self, job: Job) -> bool:
         attempt = (job.id, job.fence)
+        passing("T5-claim-committed", job=job.id, fence=job.fence)
         self._ours.add(attempt)
         self._pool.start(self._ticket(job), self.done)
         current = self._store.job(job.id)
@@ -241,20 +255,24 @@ class Loop:
         # A lost one is found unwatched by the next pass, and decided upon there.
         if receipt.lost or self._finish_stubbornly(receipt):
             self._ours.discard((receipt.job, receipt.fence))
+            passing("T11-lane-freed", job=receipt.job, fence=receipt.fence)
         self._changes.any.set()  # a process is free
 
     def _finish_stubbornly(self, receipt: Receipt) -> bool:
-        """Store the end of a job, also through trouble that passes; False when it lasted.
+        """Store the end of a job, whatever it takes; False when it can't be stored.
 
-        The job then runs again when its lease is over, which is not renewed any more.
+        While the store is not available (full disk, locked) it is tried until we stop: the work is done,
+        and its receipt is all that is needed. Otherwise the job runs again when its lease is over.
         """
-        for pause_s in FINISH_PAUSES_S:
+        pauses = itertools.chain(FINISH_PAUSES_S, itertools.repeat(LAST_PAUSE_S))
+        for attempt, pause_s in enumerate(pauses, 1):
             try:
                 self._finish(receipt)
                 return True
-            except Exception:
+            except Exception as error:
                 log.exception("The end of job %s could not be stored.", receipt.job)
-            if self._stopping.is_set():
+                passes = isinstance(error, Unavailable)
+            if self._stopping.is_set() or (attempt > len(FINISH_PAUSES_S) and not passes):
                 break
-            time.sleep(pause_s)
+            self._stopping.wait(pause_s)
         return False

@@ -25,6 +25,7 @@ from coldplate.domain.job import FINAL, Job, JobId, JobState
 from coldplate.domain.query import FinalState, JobFilter
 from coldplate.domain.session import SessionId
 from coldplate.errors import UnknownJob
+from coldplate.failpoints import passing
 from coldplate.store import submissions
 from coldplate.store.rows import job_from, job_row, to_micros
 from coldplate.store.tables import job as jobs
@@ -142,19 +143,23 @@ def tags_of(connection: Connection, ids: Sequence[str]) -> dict[str, tuple[str, 
 # --- attempts -----------------------------------------------------------------------------------
 
 
-def start(connection: Connection, id: JobId, *, lane: int, now: datetime, lease_s: float) -> Job | None:
+def start(
+    connection: Connection, id: JobId, *, lane: int, now: datetime, lease_s: float, worker: str
+) -> Job | None:
     """Queued to running in a lane of its backend; None when it isn't queued any more.
 
     Raises:
         IntegrityError: Another job runs in the lane.
     """
-    values = {"state": JobState.RUNNING, "lane": lane, "started": to_micros(now)}
+    values = {"state": JobState.RUNNING, "lane": lane, "started": to_micros(now), "worker": worker}
     return _attempt(connection, id, QUEUED, values, now=now, lease_s=lease_s)
 
 
-def restart(connection: Connection, id: JobId, *, fence: int, now: datetime, lease_s: float) -> Job | None:
+def restart(
+    connection: Connection, id: JobId, *, fence: int, now: datetime, lease_s: float, worker: str
+) -> Job | None:
     """Another attempt of a job whose worker was lost; None when the fence is stale."""
-    return _attempt(connection, id, _current(fence), {}, now=now, lease_s=lease_s)
+    return _attempt(connection, id, _current(fence), {"worker": worker}, now=now, lease_s=lease_s)
 
 
 def _attempt(
@@ -187,8 +192,14 @@ def _current(fence: int) -> Where:
 
 
 def finish(connection: Connection, id: JobId, fence: int, end: FinalState, *, now: datetime) -> bool:
-    """End a running job; False when the fence is stale, and then nothing is written."""
-    return _end(connection, id, _current(fence), end, now)
+    """End a running job; False when the fence is stale, and then nothing is written.
+
+    Also when a cancel was asked for and this is another end: who was told so must not see it complete.
+    """
+    where = list(_current(fence))
+    if end.state is not JobState.CANCELLED:
+        where.append(jobs.c.cancel_requested.is_(False))
+    return _end(connection, id, where, end, now)
 
 
 def end_queued(connection: Connection, id: JobId, end: FinalState, *, now: datetime) -> bool:
@@ -223,6 +234,7 @@ def _end(connection: Connection, id: JobId, where: Where, end: FinalState, now: 
         "ended": to_micros(now),
         "lane": None,
         "lease_until": None,
+        "worker": None,
     }
     job = _change(connection, id, where, values)
     if job is None:
@@ -234,6 +246,7 @@ def _end(connection: Connection, id: JobId, where: Where, end: FinalState, now: 
         connection.execute(insert(usage).values(charge | {"job": job.id, "session": job.session}))
     if job.started is not None:
         _touch_session(connection, job, last_job_completed=at)
+    passing("T9-end-not-committed", job=job.id, fence=job.fence)
     return True
 
 

@@ -77,6 +77,7 @@ def _running(row: Any, now: datetime, alive: set[tuple[str, int]]) -> Running:
         row.attempts,
         lease_until=to_moment(row.lease_until),
         alive=(row.id, row.fence) in alive,
+        worker=row.worker,
     )
 
 

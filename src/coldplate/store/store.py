@@ -26,6 +26,8 @@ from coldplate.errors import Unavailable
 from coldplate.store import backends, jobs, people, queue, schema, sessions, submissions, workloads
 from coldplate.store.database import Database
 
+SERVER = "server"  # whose attempts are the server's of the data directory
+
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -196,27 +198,34 @@ class Store:
         """Ids of all jobs: files of others belong to none."""
         return self._read(jobs.ids)
 
-    def start(self, id: JobId, *, lane: int, now: datetime, lease_s: float) -> Job | None:
+    def start(
+        self, id: JobId, *, lane: int, now: datetime, lease_s: float, worker: str = SERVER
+    ) -> Job | None:
         """Queued to running in a lane of its backend; None when it isn't queued, or the lane is taken."""
         try:
-            job = self._write(jobs.start, id, lane=lane, now=now, lease_s=lease_s)
+            job = self._write(jobs.start, id, lane=lane, now=now, lease_s=lease_s, worker=worker)
         except IntegrityError:
             return None
         return self._told(job)
 
-    def restart(self, id: JobId, *, fence: int, now: datetime, lease_s: float) -> Job | None:
+    def restart(
+        self, id: JobId, *, fence: int, now: datetime, lease_s: float, worker: str = SERVER
+    ) -> Job | None:
         """Another attempt of a job whose worker was lost; outwardly it stays running, in its lane.
 
         None when the fence is stale.
         """
-        return self._told(self._write(jobs.restart, id, fence=fence, now=now, lease_s=lease_s))
+        return self._told(self._write(jobs.restart, id, fence=fence, now=now, lease_s=lease_s, worker=worker))
 
     def beat(self, id: JobId, fence: int, *, now: datetime, lease_s: float) -> bool | None:
         """Renew a lease; whether a cancel was asked for, or None when the fence is stale."""
         return self._write(jobs.beat, id, fence, now=now, lease_s=lease_s)
 
     def finish(self, id: JobId, fence: int, end: FinalState, *, now: datetime) -> bool:
-        """End a running job, with its charge; False when the fence is stale, and then nothing is written."""
+        """End a running job, with its charge; False when the fence is stale, and then nothing is written.
+
+        Also when a cancel was asked for meanwhile, and this is not the end that follows from it.
+        """
         ended = self._write(jobs.finish, id, fence, end, now=now)
         if ended:
             self._tell(id)

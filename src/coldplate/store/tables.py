@@ -159,6 +159,7 @@ job = Table(
     Column("result_sha256", String),
     Column("results_read", BigInteger),
     Column("metrics_json", Text),
+    Column("worker", String),  # which server watches over the attempt
 )
 # At most one job runs in a lane of a backend, whatever any process believes.
 Index("one_run", job.c.backend, job.c.lane, unique=True, sqlite_where=job.c.state == "Running")

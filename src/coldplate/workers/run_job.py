@@ -18,6 +18,7 @@ import qiskit
 from coldplate.blobs import LocalBlobs
 from coldplate.circuits.backend import Backend
 from coldplate.errors import ColdplateError, JobFailure, LimitExceeded
+from coldplate.failpoints import passing
 from coldplate.programs import registry
 from coldplate.programs.registry import Context, Run
 from coldplate.workers import devices, receipts, sandbox
@@ -44,6 +45,7 @@ def run_job(ticket: Ticket, *, find: Find = registry.find, load: Load = devices.
         load: Gives the backend of a name, of a catalog file or the default one.
     """
     np.random.seed()  # the zygote's global state would be the same for every job
+    passing("T6-child-started", job=ticket.job, fence=ticket.fence)
     blobs = LocalBlobs(Path(ticket.blobs_root))
     with job_log(ticket.log_level) as log:
         try:
@@ -63,9 +65,11 @@ def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Re
     run = find(ticket.program)
     params = read_params(ticket, blobs)
     backend = load(ticket.backend, None if ticket.catalog is None else Path(ticket.catalog))
+    passing("T7-device-opened", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
     context = Context(seed=ticket.seed, in_session=ticket.in_session, log=JOB_LOG.info)
     answer = run(params, backend, context)
     size, sha256 = blobs.put(ticket.result_key, answer.body)
+    passing("T8-result-stored", job=ticket.job, fence=ticket.fence)
     return Receipt(
         ticket.job,
         ticket.fence,

@@ -26,6 +26,9 @@ Beat = Callable[[str, int], bool | None]  # True: a cancel was asked for; None: 
 
 PATIENCE_S = 10.0  # a zygote that has not forked or killed by then hangs, and is replaced
 
+# Nothing that computes brings these upon itself: an operator, or the machine as it is shut down, sent them.
+FROM_OUTSIDE = {signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGQUIT}
+
 log = logging.getLogger(__name__)
 
 
@@ -172,6 +175,8 @@ def died(ticket: Ticket, ended: Ended) -> Receipt:
         return receipts.failed(ticket, receipts.out_of_memory(limits))
     if -ended.exit == signal.SIGKILL and ended.oom_kills > 0:
         return receipts.failed(ticket, OutOfMemory("The machine ran out of memory and ended the job."))
+    if -ended.exit in FROM_OUTSIDE:
+        return receipts.lost(ticket, f"The job's process {manner_of_death(ended.exit)} from outside.")
     return receipts.failed(ticket, ChildDied(f"The job's process {manner_of_death(ended.exit)}."))
 
 

@@ -21,8 +21,10 @@ import time
 from collections.abc import Callable, Iterable
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
+from coldplate import failpoints
 from coldplate.workers import sandbox
 from coldplate.workers.child import Child, Entry, give_birth, last_words
 from coldplate.workers.messages import (
@@ -290,6 +292,8 @@ def settle() -> None:
 def main(arguments: list[str]) -> None:
     """Import, say that we are ready or why not, then serve until the pool is gone."""
     args = parse(arguments)
+    if args.failpoints is not None:
+        failpoints.enable(args.failpoints)
     isolation = sandbox.isolate()  # first: it needs a process with one thread
     sandbox.die_with(args.parent)
     sandbox.adopt_orphans()
@@ -324,6 +328,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--room", type=int, required=True, help="bytes that warm backends may take together")
     parser.add_argument("--spares", type=int, required=True, help="children that wait for tickets")
     parser.add_argument("--preload", nargs="*", default=PRELOAD, help="modules to import first")
+    parser.add_argument("--failpoints", type=Path, help="directory of failpoints, in tests")
     return parser.parse_args(arguments)
 
 

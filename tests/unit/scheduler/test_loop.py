@@ -308,6 +308,49 @@ def test_end_that_could_not_be_stored_at_all_means_another_attempt_after_the_lea
     assert set(office.pool.done) == {(id, 2)}
 
 
+def test_end_is_kept_until_a_store_that_is_not_available_takes_it(office, monkeypatch):
+    monkeypatch.setattr(loop_module, "FINISH_PAUSES_S", (0.0,))
+    monkeypatch.setattr(loop_module, "LAST_PAUSE_S", 0.0)
+    id = office.add("a")
+    office.settle()
+    finish, times = office.store.finish, iter(range(20))
+
+    def full(*args, **kwargs):
+        if next(times, None) is not None:
+            raise Unavailable("disk full")
+        return finish(*args, **kwargs)
+
+    office.store.finish = full
+    office.pool.end(id)
+    assert office.state(id) is JobState.COMPLETED
+
+
+def test_attempts_of_another_scheduler_are_lost_only_when_their_lease_is_over(office):
+    id = office.add("a")
+    office.store.start(id, lane=0, now=office.clock(), lease_s=30, worker="another")
+    office.settle()
+    assert office.pool.done == {}
+    office.pass_time(29)
+    assert office.pool.done == {}
+    office.pass_time(1)
+    assert set(office.pool.done) == {(id, 2)}
+
+
+def test_cancel_that_comes_between_the_look_and_the_end_is_the_end(office):
+    id = office.add("a")
+    office.settle()
+    finish = office.store.finish
+
+    def cancelled_first(*args, **kwargs):
+        office.store.finish = finish
+        office.store.request_cancel(id, office.clock())
+        return finish(*args, **kwargs)
+
+    office.store.finish = cancelled_first
+    office.pool.end(id)
+    assert office.state(id) is JobState.CANCELLED
+
+
 # --- sessions ---------------------------------------------------------------------------------
 
 

@@ -100,7 +100,7 @@ class LifeOfJobs(RuleBasedStateMachine):
 
     @rule(id=jobs, fence=fences, state=ends, usage_s=st.integers(0, 5))
     def finish(self, id, fence, state, usage_s):
-        may = self.is_current(id, fence)
+        may = self.is_current(id, fence) and (state is JobState.CANCELLED or not self.known[id].cancelled)
         assert self.store.finish(id, fence, FinalState(state, usage_s=usage_s), now=T0) is may
         if may:
             self.change(id, state=state, lane=None, usage_s=usage_s)

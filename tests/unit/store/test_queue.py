@@ -45,7 +45,7 @@ def test_snapshot_tells_who_waits_runs_and_owns(store, add_job, add_session, loo
     assert snapshot.waiting == (Waiting(waiting.id, ours.id, "heron", session.id, now),)
     lease = now + timedelta(seconds=30)
     assert snapshot.running == (
-        Running(running.id, ours.id, "heron", None, 1, 1, 1, lease_until=lease, alive=True),
+        Running(running.id, ours.id, "heron", None, 1, 1, 1, lease_until=lease, alive=True, worker="server"),
     )
     assert snapshot.sessions == (session,)
     assert snapshot.free_slots == 2
