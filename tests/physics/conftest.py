@@ -1,19 +1,24 @@
-"""A backend that is exact by construction: dense state vectors, and any readout error one likes."""
+"""Backends that are exact by construction: dense state vectors with any readout error one likes, and Clifford
+circuits whose layers have any Pauli-Lindblad noise one likes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
 import numpy as np
 import pytest
+import stim
 from numpy.random import Generator
 from qiskit.circuit import Parameter
-from qiskit.transpiler import Target
+from qiskit.transpiler import CouplingMap, Target
 
+from coldplate.backends.clifford import steps
+from coldplate.circuits.angles import Angles
 from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pack_bits
+from coldplate.noise.model import LayerNoise
 
 Misread = Callable[[np.ndarray, Generator], np.ndarray]  # bits of all measured qubits -> bits as read
 
@@ -144,3 +149,99 @@ def exact() -> Callable[..., ExactBackend]:
         return ExactBackend(Target.from_configuration(basis_gates=gates, num_qubits=12), READOUTS[readout])
 
     return make
+
+
+Gates = frozenset[tuple[int, ...]]  # the pairs of a layer
+
+
+@dataclass
+class LindbladDevice:
+    """Runs static Clifford circuits; behind every run of two-qubit gates is the noise of that layer.
+
+    Attributes:
+        readout: Probability that a bit is misread.
+        preparation: Probability that a qubit starts as 1.
+    """
+
+    models: tuple[LayerNoise, ...]
+    num_qubits: int = 4
+    readout: float = 0.0
+    preparation: float = 0.0
+    name: str = "lindblad"
+    simulator: bool = False
+    noise: Mapping[Gates, LayerNoise] = field(init=False)
+    target: Target = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.noise = {frozenset(gate.qubits for gate in one.layer.gates): one for one in self.models}
+        self.target = Target.from_configuration(
+            ["rz", "sx", "x", "cz"],
+            num_qubits=self.num_qubits,
+            coupling_map=CouplingMap.from_line(self.num_qubits),
+        )
+
+    def run(self, program: Program, rng: Generator) -> Outcomes:
+        """All shots of all items."""
+        span = (program.clock_start, program.clock_start + timedelta(seconds=1))
+        return Outcomes(tuple(ItemOutcome(self.measure(item, rng), {}, span) for item in program.items), 0.0)
+
+    def measure(self, item: Item, rng: Generator) -> dict[str, np.ndarray]:
+        """Packed bits by register; elements that are the same circuit are sampled together."""
+        angles = Angles(item.circuit.parameters, item.flat_values)
+        unique, of = np.unique(np.round(item.flat_values, 9), axis=0, return_inverse=True)
+        of = of.ravel() if unique.size else np.zeros(len(item.flat_values), dtype=int)
+        bits = np.zeros((len(item.flat_values), item.shots, item.circuit.num_clbits), dtype=bool)
+        for number in range(of.max() + 1):
+            members = np.flatnonzero(of == number)
+            text, clbits = self.write(item, angles.at(members[:1]))
+            sampler = stim.Circuit(text).compile_sampler(seed=int(rng.integers(2**62)))
+            table = sampler.sample(len(members) * item.shots).reshape(len(members), item.shots, -1)
+            bits[members[:, None, None], np.arange(item.shots)[:, None], clbits] = table
+        place = {bit: index for index, bit in enumerate(item.circuit.clbits)}
+        return {
+            register.name: pack_bits(bits[..., [place[bit] for bit in register]]).reshape(
+                *item.shape, item.shots, -1
+            )
+            for register in item.circuit.cregs
+        }
+
+    def write(self, item: Item, angles: Angles) -> tuple[str, list[int]]:
+        """One element as stim's text, and the bits that its measurements set."""
+        place = {qubit: index for index, qubit in enumerate(item.circuit.qubits)}
+        lines = [f"X_ERROR({self.preparation}) {q}" for q in range(item.circuit.num_qubits)]
+        clbits, pairs = [], []
+        for instruction in item.circuit.data:
+            qubits = tuple(place[qubit] for qubit in instruction.qubits)
+            if instruction.name == "barrier":
+                continue
+            if len(qubits) != 2 and pairs:
+                lines += self.disturb(pairs)
+                pairs = []
+            if instruction.name == "measure":
+                lines.append(f"M({self.readout}) {qubits[0]}")
+                clbits.append(item.circuit.find_bit(instruction.clbits[0]).index)
+                continue
+            for gate, local in steps(instruction, angles):
+                lines.append(f"{gate} {' '.join(str(qubits[one]) for one in local)}")
+            if len(qubits) == 2:
+                pairs.append(qubits)
+        return "\n".join(lines), clbits
+
+    def disturb(self, pairs: list[tuple[int, ...]]) -> list[str]:
+        """The noise behind a layer."""
+        one = self.noise.get(frozenset(pairs))
+        if one is None:
+            return []
+        lines = []
+        for (letters, places), rate in zip(one.generators.sparse(), one.rates, strict=True):
+            targets = " ".join(
+                f"{letter}{one.layer.qubits[place]}" for letter, place in zip(letters, places, strict=True)
+            )
+            lines.append(f"E({float(-np.expm1(-2 * rate)) / 2!r}) {targets}")
+        return lines
+
+
+@pytest.fixture
+def lindblad() -> Callable[..., LindbladDevice]:
+    """Makes a device with the noise of some layers."""
+    return lambda *models, **settings: LindbladDevice(models, **settings)
