@@ -15,8 +15,9 @@ from numpy.random import Generator
 from qiskit.circuit import Parameter
 from qiskit.transpiler import CouplingMap, Target
 
-from coldplate.backends.clifford import steps
+from coldplate.backends.clifford import Frames, Writer
 from coldplate.circuits.angles import Angles
+from coldplate.circuits.components import Component, build
 from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pack_bits
 from coldplate.noise.model import LayerNoise
 
@@ -186,59 +187,51 @@ class LindbladDevice:
         return Outcomes(tuple(ItemOutcome(self.measure(item, rng), {}, span) for item in program.items), 0.0)
 
     def measure(self, item: Item, rng: Generator) -> dict[str, np.ndarray]:
-        """Packed bits by register; elements that are the same circuit are sampled together."""
+        """Packed bits by register; elements that differ by Paulis are sampled together."""
         angles = Angles(item.circuit.parameters, item.flat_values)
-        unique, of = np.unique(np.round(item.flat_values, 9), axis=0, return_inverse=True)
-        of = of.ravel() if unique.size else np.zeros(len(item.flat_values), dtype=int)
+        whole = build(item.circuit, [one for one in item.circuit.data if one.name != "barrier"])
+        frames = Frames.of(whole, angles)
         bits = np.zeros((len(item.flat_values), item.shots, item.circuit.num_clbits), dtype=bool)
-        for number in range(of.max() + 1):
-            members = np.flatnonzero(of == number)
-            text, clbits = self.write(item, angles.at(members[:1]))
-            sampler = stim.Circuit(text).compile_sampler(seed=int(rng.integers(2**62)))
+        for first, members in zip(frames.groups.first, frames.groups.members(), strict=True):
+            one = angles.at(np.array([first]))
+            writer = Writer(whole, None, None)
+            sampler = self.write(whole, writer, one).compile_sampler(seed=int(rng.integers(2**62)))
             table = sampler.sample(len(members) * item.shots).reshape(len(members), item.shots, -1)
-            bits[members[:, None, None], np.arange(item.shots)[:, None], clbits] = table
-        place = {bit: index for index, bit in enumerate(item.circuit.clbits)}
-        return {
-            register.name: pack_bits(bits[..., [place[bit] for bit in register]]).reshape(
-                *item.shape, item.shots, -1
-            )
-            for register in item.circuit.cregs
-        }
+            table = table ^ frames.flips(whole, one, members)[:, None]
+            bits[members] = table[..., writer.last] ^ (rng.random(table.shape) < self.readout)
+        registers = {}
+        for register in item.circuit.cregs:
+            columns = [item.circuit.find_bit(bit).index for bit in register]
+            registers[register.name] = pack_bits(bits[..., columns]).reshape(*item.shape, item.shots, -1)
+        return registers
 
-    def write(self, item: Item, angles: Angles) -> tuple[str, list[int]]:
-        """One element as stim's text, and the bits that its measurements set."""
-        place = {qubit: index for index, qubit in enumerate(item.circuit.qubits)}
-        lines = [f"X_ERROR({self.preparation}) {q}" for q in range(item.circuit.num_qubits)]
-        clbits, pairs = [], []
-        for instruction in item.circuit.data:
-            qubits = tuple(place[qubit] for qubit in instruction.qubits)
-            if instruction.name == "barrier":
-                continue
-            if len(qubits) != 2 and pairs:
-                lines += self.disturb(pairs)
+    def write(self, whole: Component, writer: Writer, angles: Angles) -> stim.Circuit:
+        """One element with its noise."""
+        circuit = stim.Circuit()
+        for place in range(len(whole.wires)):
+            circuit.append("X_ERROR", [place], self.preparation)
+        pairs: list[tuple[int, ...]] = []
+        for instruction in whole.instructions:
+            if len(instruction.qubits) != 2 and pairs:
+                circuit += writer.take()
+                self.disturb(circuit, whole, pairs)
                 pairs = []
-            if instruction.name == "measure":
-                lines.append(f"M({self.readout}) {qubits[0]}")
-                clbits.append(item.circuit.find_bit(instruction.clbits[0]).index)
-                continue
-            for gate, local in steps(instruction, angles):
-                lines.append(f"{gate} {' '.join(str(qubits[one]) for one in local)}")
-            if len(qubits) == 2:
-                pairs.append(qubits)
-        return "\n".join(lines), clbits
+            writer.add([instruction], angles)
+            if len(instruction.qubits) == 2:
+                pairs.append(tuple(whole.qubit_of[qubit] for qubit in instruction.qubits))
+        return circuit + writer.take()
 
-    def disturb(self, pairs: list[tuple[int, ...]]) -> list[str]:
+    def disturb(self, circuit: stim.Circuit, whole: Component, pairs: list[tuple[int, ...]]) -> None:
         """The noise behind a layer."""
         one = self.noise.get(frozenset(pairs))
         if one is None:
-            return []
-        lines = []
+            return
         for (letters, places), rate in zip(one.generators.sparse(), one.rates, strict=True):
-            targets = " ".join(
-                f"{letter}{one.layer.qubits[place]}" for letter, place in zip(letters, places, strict=True)
-            )
-            lines.append(f"E({float(-np.expm1(-2 * rate)) / 2!r}) {targets}")
-        return lines
+            targets = [
+                stim.target_pauli(whole.qubits.index(one.layer.qubits[place]), letter)
+                for letter, place in zip(letters, places, strict=True)
+            ]
+            circuit.append("E", targets, float(-np.expm1(-2 * rate)) / 2)
 
 
 @pytest.fixture

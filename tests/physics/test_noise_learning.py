@@ -23,7 +23,7 @@ START = datetime(2025, 1, 1, tzinfo=UTC)
 CHAIN = ((0, 1), (1, 2), (2, 3))
 EVEN = Layer((LayerGate((0, 1), "cz"), LayerGate((2, 3), "cz")), (0, 1, 2, 3))
 ODD = Layer((LayerGate((1, 2), "cz"),), (0, 1, 2, 3))
-QUICK = LearningOptions(num_randomizations=8, shots_per_randomization=512)
+QUICK = LearningOptions(8, 512, pair_depths=(0, 1, 2, 4, 12))
 
 
 def learnt(backend, layer, options=QUICK, *, seed=1) -> LayerNoise:
@@ -77,7 +77,7 @@ def test_error_bars_cover(lindblad):
     """Over many runs; only of rates far from zero, where the bound does not cut."""
     known = truth(ODD, share=1.0, scale=0.01)
     device, exact = lindblad(known), symmetric(known)
-    options = LearningOptions(num_randomizations=16, shots_per_randomization=128)
+    options = LearningOptions(16, 128, pair_depths=(0, 1, 2, 6))
     runs = [learnt(device, ODD, options, seed=seed) for seed in range(12)]
     scores = np.array([(run.rates - exact) / run.stds for run in runs])[:, exact > 0.004]
     assert scores.size > 200
@@ -87,8 +87,8 @@ def test_error_bars_cover(lindblad):
 
 def test_more_shots_shrink_errors_as_their_root(lindblad):
     device = lindblad(truth(EVEN))
-    few = learnt(device, EVEN, LearningOptions(8, 128)).stds
-    many = learnt(device, EVEN, LearningOptions(8, 2048)).stds
+    few = learnt(device, EVEN, LearningOptions(8, 128, (0, 1, 4))).stds
+    many = learnt(device, EVEN, LearningOptions(8, 2048, (0, 1, 4))).stds
     assert_allclose(np.median(few / many), 4, rtol=0.25)
 
 
@@ -133,7 +133,7 @@ def test_a_learnt_model_matches_the_truth_of_a_device(name):
     scores = []
     for pair in pairs:
         known = from_calibrations(backend, LayerGate(pair, entangler))
-        found = learnt(backend, known.layer, LearningOptions(16, 512))
+        found = learnt(backend, known.layer, LearningOptions(64, 128))
         assert_allclose(found.gamma, known.gamma, rtol=0.01)
         scores.append((found.rates - symmetric(known)) / found.stds)
     assert np.abs(scores).max() < 4

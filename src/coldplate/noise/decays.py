@@ -11,7 +11,7 @@ Floats = NDArray[np.float64]
 
 STEPS = 50
 SETTLED = 1e-10  # change of a logarithm
-STEEPEST = 25.0  # exponent of the longest depth; below, nothing is left to see
+STEEPEST = 12.0  # exponent between neighbouring depths; below, nothing is left to see
 SMALLEST = 1e-3  # amplitude to begin with
 
 
@@ -48,7 +48,7 @@ def fit(depths: Floats, values: Floats, variances: Floats) -> Decays:
             normal[:, axis, axis] *= 1 + damping
         step = np.linalg.solve(normal, slope[..., None])[..., 0]
         tried_a, tried_b = a + step[:, 0], b + step[:, 1]
-        tried_b = np.maximum(tried_b, -STEEPEST / depths.max())
+        tried_b = np.maximum(tried_b, steepest(depths))
         found = residues(depths, values, weights, tried_a, tried_b)
         better = found <= cost
         change = np.abs(np.where(better, tried_b - b, 0.0)) * depths.max()
@@ -71,10 +71,16 @@ def first_guess(depths: Floats, values: Floats, weights: Floats) -> tuple[Floats
     mean_d, mean_y = (own * depths).sum(axis=1) / total, (own * logs).sum(axis=1) / total
     spread = (own * (depths - mean_d[:, None]) ** 2).sum(axis=1)
     joint = (own * (depths - mean_d[:, None]) * (logs - mean_y[:, None])).sum(axis=1)
-    steepest = -STEEPEST / depths.max()
     seen = usable.sum(axis=1) > 1
-    b = np.where(seen, joint / np.where(seen, spread, 1.0).clip(1e-300), steepest / 10).clip(steepest, 0.0)
+    slope = joint / np.where(seen, spread, 1.0).clip(1e-300)
+    # where all is gone by the second depth, it is gone fast
+    b = np.where(seen, slope, steepest(depths) / 6).clip(steepest(depths), 0.0)
     return np.exp((mean_y - b * mean_d).clip(np.log(SMALLEST), 0.0)), b
+
+
+def steepest(depths: Floats) -> float:
+    """The steepest slope that is looked for."""
+    return -STEEPEST / float(np.diff(depths).min())
 
 
 def residues(depths: Floats, values: Floats, weights: Floats, a: Floats, b: Floats) -> Floats:
