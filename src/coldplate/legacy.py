@@ -18,7 +18,7 @@ from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobId, JobState
 from coldplate.domain.provider import providers
 from coldplate.domain.query import JobFilter
-from coldplate.domain.session import Mode, SessionId
+from coldplate.domain.session import Mode, SessionId, Ttls
 from coldplate.domain.submission import MAX_COST_S, Submission
 from coldplate.errors import BadRequest, SessionClosed, UnknownBackend, UnknownInstance, UnknownJob
 from coldplate.ids import could_be_id
@@ -190,7 +190,7 @@ class Legacy:
             who,
             Mode.BATCH if plan == NO_SESSIONS else Mode.DEDICATED,
             job.backend,
-            wish.max_s,
+            Ttls(wish.max_s),
             fingerprint=f"{fingerprint}:session",
         )
         return replace(job, id=JobId(session.id), session=session.id)

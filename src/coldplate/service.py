@@ -12,6 +12,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from coldplate.accounting import Accounting
 from coldplate.auth import Auth, Principal
 from coldplate.blobs import LocalBlobs
 from coldplate.changes import Changes
@@ -21,9 +22,10 @@ from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobId, JobState
 from coldplate.domain.options import check_params
 from coldplate.domain.query import JobFilter, Workload, WorkloadFilter
-from coldplate.domain.session import Mode, Session, SessionId, SessionState
+from coldplate.domain.reservation import as_is
+from coldplate.domain.session import Mode, Session, SessionId, SessionState, Ttls, settle
 from coldplate.domain.submission import Submission
-from coldplate.domain.usage import WINDOW, UsageReport
+from coldplate.domain.usage import UsageReport
 from coldplate.domain.user import Role
 from coldplate.errors import (
     BadRequest,
@@ -39,7 +41,6 @@ from coldplate.errors import (
     UnknownBackend,
     UnknownJob,
     UnknownSession,
-    UsageLimitReached,
 )
 from coldplate.failpoints import passing
 from coldplate.ids import could_be_id, new_id
@@ -49,9 +50,6 @@ from coldplate.settings import Settings
 from coldplate.shelf import Shelf
 from coldplate.store.store import Store
 
-INTERACTIVE_TTL_S = 60
-MAX_TTL_S = {"open": 600}  # by plan; all others:
-DEFAULT_MAX_TTL_S = 28_800
 RACES = 20  # compare-and-sets that may be lost before we give up; each loss means that another won
 
 
@@ -76,7 +74,7 @@ class Service:
     ):
         self._store, self._auth, self._settings = store, auth, settings
         self._changes, self._clock, self._stop = changes, clock, stop
-        self._shelf = Shelf(blobs)
+        self._shelf, self._accounting = Shelf(blobs), Accounting(store, clock)
 
     # --- identity -----------------------------------------------------------------------------
 
@@ -121,7 +119,7 @@ class Service:
         if s.calibration_id is not None:
             check_calibration(backend, s.calibration_id)
         session = None if s.session_id is None else self._session_for(who, s.session_id, backend)
-        self._check_limit(instance)
+        self._accounting.check_limit(instance)
         now = self._clock()
         return Job(
             id=JobId(new_id()),
@@ -137,7 +135,9 @@ class Service:
             runtime=s.runtime,
             calibration=s.calibration_id,
             caller=caller,
-            cost_s=submission.cost_s(s, most_s=self._settings.max_execution_s),
+            cost_s=submission.cost_s(
+                s, most_s=min(self._settings.max_execution_s, instance.rules.max_execution_s)
+            ),
         )
 
     def keep(self, job: Job, params: bytes, *, fingerprint: str) -> Job:
@@ -158,10 +158,6 @@ class Service:
         if session.state is SessionState.CLOSED or not session.accepting_jobs:
             raise SessionClosed(f"Session {id} accepts no more jobs.")
         return session
-
-    def _check_limit(self, instance: Instance) -> None:
-        if instance.limit_s is not None and self._used_s(instance) >= instance.limit_s:
-            raise UsageLimitReached(f"The instance has used its limit of {instance.limit_s} s.")
 
     def delivered(self, job_or_session_id: str) -> None:
         """The answer that told the id was sent whole: the same POST from now on means another one."""
@@ -267,16 +263,14 @@ class Service:
     # --- sessions -----------------------------------------------------------------------------
 
     def open_session(
-        self, who: Principal, mode: Mode, backend: str, max_ttl_s: int | None, *, fingerprint: str
+        self, who: Principal, mode: Mode, backend: str, wish: Ttls, *, fingerprint: str
     ) -> Session:
         """Open a session or batch on a backend; a maximum time beyond the plan's is cut to it."""
         instance, record = scope(who, Role.WRITER), self.backend(who, backend)
-        if mode is Mode.DEDICATED and instance.plan == "open":
+        if mode is Mode.DEDICATED and not instance.rules.dedicated_sessions:
             raise SessionNotInPlan("The plan of this instance has no dedicated sessions.")
-        if max_ttl_s is not None and max_ttl_s < 1:
-            raise BadRequest(f"max_ttl is {max_ttl_s} s, less than 1 s.")
-        most_s = MAX_TTL_S.get(instance.plan, DEFAULT_MAX_TTL_S)
-        ttl_s = min(max_ttl_s or most_s, most_s)
+        ttls = settle(wish, most_s=instance.rules.max_ttl_s)
+        self._accounting.check_limit(instance)
         now = self._clock()
         session = Session(
             id=SessionId(new_id()),
@@ -285,9 +279,9 @@ class Service:
             mode=mode,
             backend=record.name,
             created=now,
-            max_ttl_s=ttl_s,
-            interactive_ttl_s=min(INTERACTIVE_TTL_S, ttl_s),
-            active_ttl_s=ttl_s,
+            max_ttl_s=ttls.max_s,
+            interactive_ttl_s=ttls.interactive_s,
+            active_ttl_s=ttls.active_s,
             history=((SessionState.OPEN, now),),
         )
         return self._store.add_session(session, fingerprint=fingerprint, now=now)
@@ -334,8 +328,9 @@ class Service:
 
     def backends(self, who: Principal, *, mocks: bool) -> list[tuple[BackendRecord, int]]:
         """The backends of the instance, each with the length of its queue; mock twins only when wanted."""
-        instance, queues = scope(who), self._store.queue_lengths()
-        records = (r for r in self._store.backends() if may_use(instance, r))
+        instance, queues, now = scope(who), self._store.queue_lengths(), self._clock()
+        reserved = self._store.reservations(now)
+        records = (as_is(r, reserved, now) for r in self._store.backends() if may_use(instance, r))
         return [(r, queues.get(r.name, 0)) for r in records if mocks or r.mock_of is None]
 
     def backend(self, who: Principal, name: str) -> BackendRecord:
@@ -343,7 +338,8 @@ class Service:
         instance, record = scope(who), self._store.backend(name)
         if record is None or not may_use(instance, record):
             raise UnknownBackend(f"Backend {name!r} not found.")
-        return record
+        now = self._clock()
+        return as_is(record, self._store.reservations(now), now)
 
     def queue_length(self, name: str) -> int:
         """Jobs of a backend that have not ended: what `least_busy` compares."""
@@ -364,19 +360,7 @@ class Service:
 
     def usage(self, who: Principal) -> UsageReport:
         """What the instance has used in the window that ends now."""
-        instance, now = scope(who), self._clock()
-        used_s = self._used_s(instance)
-        return UsageReport(
-            consumed_s=int(used_s),
-            limit_s=instance.limit_s,
-            allocation_s=instance.allocation_s,
-            limit_reached=instance.limit_s is not None and used_s >= instance.limit_s,
-            start=now - WINDOW,
-            end=now,
-        )
-
-    def _used_s(self, instance: Instance) -> float:
-        return self._store.used_s(instance.id, self._clock() - WINDOW)
+        return self._accounting.report(scope(who))
 
     def workloads(self, who: Principal, f: WorkloadFilter) -> tuple[list[Workload], int]:
         """A page of jobs outside sessions, sessions and batches, and how many match in all."""

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ import pytest
 from coldplate import __version__
 from coldplate.auth import Auth
 from coldplate.cli.terminal import show
+from coldplate.domain.backend import BackendRecord
+from coldplate.domain.instance import Instance, InstanceId
 from coldplate.settings import Settings
 from coldplate.store.store import Store
 
@@ -186,3 +189,36 @@ def test_command_starts_without_the_server_or_the_lab():
     code = "import sys, coldplate.cli; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"qiskit", "numpy", "fastapi", "sqlalchemy", "pydantic", "uvicorn"} & set(done.stdout.split())
+
+
+def test_backends_are_paused_reserved_and_released(data):
+    store = Store(Settings(data=data).database_url)
+    store.put_backends([BackendRecord("emu_torino", {"n_qubits": 133}, None)], datetime.now(UTC))
+    store.add_instance(Instance(InstanceId(CRN), "default"))
+    assert run("queue", "pause", "emu_torino", "--data", str(data)).stdout == "emu_torino is paused.\n"
+    assert store.backend("emu_torino").status == "paused"
+    assert run("queue", "resume", "emu_torino", "--data", str(data)).stdout == "emu_torino is online.\n"
+    window = ["emu_torino", "dedicated", "--minutes", "5", "--instance", CRN, "--data", str(data)]
+    id = run("queue", "reserve", *window).stdout.strip()
+    listed = json.loads(run("queue", "reservations", "--json", "--data", str(data)).stdout)
+    assert [(each["id"], each["claim"], each["instance"]) for each in listed] == [(id, "dedicated", CRN)]
+    assert run("queue", "release", id, "--data", str(data)).returncode == 0
+    assert store.reservations(datetime.now(UTC)) == []
+    store.close()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        pytest.param(["pause", "emu_none"], "There is no backend emu_none", id="backend"),
+        pytest.param(["reserve", "x_x", "alone", "--minutes", "5"], "There is no claim alone", id="claim"),
+        pytest.param(
+            ["reserve", "x_x", "priority", "--minutes", "5"], "is for an --instance", id="for nobody"
+        ),
+        pytest.param(["release", "none"], "There is no reservation none", id="reservation"),
+    ],
+)
+def test_queue_commands_say_what_does_not_exist(data, arguments, message):
+    done = run("queue", *arguments, "--data", str(data))
+    assert (done.returncode, done.stdout) == (1, "")
+    assert message in done.stderr

@@ -18,7 +18,8 @@ from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance, make_crn
 from coldplate.domain.job import JobState
 from coldplate.domain.query import FinalState, JobFilter, WorkloadFilter
-from coldplate.domain.session import Mode, SessionState
+from coldplate.domain.reservation import Claim, Reservation
+from coldplate.domain.session import Mode, SessionState, Ttls
 from coldplate.domain.submission import Submission
 from coldplate.domain.user import EVERYWHERE, Role, User
 from coldplate.errors import (
@@ -133,7 +134,7 @@ class Office:
     def open(self, mode=Mode.DEDICATED, who=None, *, backend="heron", max_ttl_s=None):
         self.submitted += 1
         return self.service.open_session(
-            who or ADA, mode, backend, max_ttl_s, fingerprint=f"session {self.submitted}"
+            who or ADA, mode, backend, Ttls(max_ttl_s), fingerprint=f"session {self.submitted}"
         )
 
     def state(self, job):
@@ -194,7 +195,7 @@ WRITES = {
     "delete": lambda office, who, job, session: office.service.delete(who, job),
     "tags": lambda office, who, job, session: office.service.set_tags(who, job, ["t"]),
     "open": lambda office, who, job, session: office.service.open_session(
-        who, Mode.BATCH, "heron", None, fingerprint="s"
+        who, Mode.BATCH, "heron", Ttls(), fingerprint="s"
     ),
     "close": lambda office, who, job, session: office.service.close_session(who, session, False),
     "cancel session": lambda office, who, job, session: office.service.cancel_session(who, session),
@@ -204,7 +205,7 @@ WRITES = {
 @pytest.mark.parametrize("verb", WRITES)
 def test_readers_change_nothing(office, verb):
     job = office.submit().id
-    session = office.service.open_session(ADA, Mode.BATCH, "heron", None, fingerprint="x").id
+    session = office.service.open_session(ADA, Mode.BATCH, "heron", Ttls(), fingerprint="x").id
     before = office.service.job(ADA, job), office.service.session(ADA, session)
     for who in (READER, NOBODY):
         with pytest.raises(NotAuthorized):
@@ -215,7 +216,7 @@ def test_readers_change_nothing(office, verb):
 @pytest.mark.parametrize("verb", [verb for verb in WRITES if verb != "delete"])
 def test_writers_may_change_what_others_made(office, verb):
     job = office.submit().id
-    session = office.service.open_session(ADA, Mode.BATCH, "heron", None, fingerprint="x").id
+    session = office.service.open_session(ADA, Mode.BATCH, "heron", Ttls(), fingerprint="x").id
     WRITES[verb](office, WRITER, job, session)
 
 
@@ -324,20 +325,70 @@ def test_full_disk_refuses_a_job_which_may_be_sent_again(office, monkeypatch):
     assert office.submit(fingerprint="same").state is JobState.QUEUED
 
 
-def test_instance_at_its_limit_submits_no_more_until_the_window_moves_on(office):
-    office.run(usage_s=9.5)
-    waiting = office.submit()
+def at_limit(office, plan):
+    """Who asks for an instance of a plan that has just used its limit."""
+    instance = Instance(make_crn("ada", plan), plan, account="ada", plan=plan, limit_s=10)
+    office.store.add_instance(instance)
+    who = replace(ADA, instance=instance)
+    office.run(who, usage_s=9.5)
+    waiting = office.submit(who)
     office.settle()
     office.pool.end(waiting.id, usage_s=0.5)
+    return who
+
+
+@pytest.mark.parametrize("plan", ["open", "payg"])
+def test_plan_that_stops_at_its_limit_takes_no_jobs_and_opens_no_sessions(office, plan):
+    who = at_limit(office, plan)
     with pytest.raises(UsageLimitReached):
-        office.submit()
+        office.submit(who)
+    with pytest.raises(UsageLimitReached):
+        office.open(Mode.BATCH, who)
+
+
+@pytest.mark.parametrize("plan", ["premium", "flex"])
+def test_plan_that_waits_at_its_limit_takes_jobs_but_starts_none(office, plan):
+    job = office.submit(at_limit(office, plan))
+    office.settle()
+    assert office.state(job) is JobState.QUEUED
+
+
+@pytest.mark.parametrize(("plan", "state"), [("premium", JobState.RUNNING), ("flex", JobState.QUEUED)])
+def test_use_leaves_a_rolling_window_and_stays_with_plans_that_have_none(office, plan, state):
+    job = office.submit(at_limit(office, plan))
     office.clock.now += timedelta(days=28)
-    assert office.submit().state is JobState.QUEUED
+    office.settle()
+    assert office.state(job) is state
+
+
+def test_open_plan_has_ten_minutes_unless_the_operator_says_otherwise(office):
+    who = replace(ADA, instance=OTHER)
+    usage = office.service.usage(who)
+    assert (usage.limit_s, usage.limit_reached) == (600, False)
+    office.run(who, backend="ideal", usage_s=600)
+    assert office.service.usage(who).limit_reached
+
+
+def test_open_plan_runs_jobs_for_ten_minutes_at_most(office):
+    assert office.submit(replace(ADA, instance=OTHER), backend="ideal").cost_s == 600
 
 
 def test_instance_without_limit_is_never_refused(office):
     office.run(EVE, usage_s=1e9)
     assert office.submit(EVE).state is JobState.QUEUED
+
+
+def test_backend_in_maintenance_reads_as_paused_and_takes_jobs(office):
+    window = Reservation("r", "heron", Claim.MAINTENANCE, T0, T0 + timedelta(hours=1), reason="new fridge")
+    office.store.add_reservation(window)
+    heron = office.service.backend(ADA, "heron")
+    assert (heron.status, heron.status_reason) == ("paused", "new fridge")
+    job = office.submit()
+    office.settle()
+    assert office.state(job) is JobState.QUEUED
+    office.clock.now += timedelta(hours=1)
+    office.settle()
+    assert (office.service.backend(ADA, "heron").status, office.state(job)) == ("online", JobState.RUNNING)
 
 
 # --- what belongs to others -------------------------------------------------------------------
@@ -608,7 +659,7 @@ def test_session_needs_a_backend_of_the_instance(office):
 
 def test_repeated_post_gives_the_session_it_made_first(office):
     opened = [
-        office.service.open_session(ADA, Mode.BATCH, "heron", None, fingerprint="same") for _ in range(2)
+        office.service.open_session(ADA, Mode.BATCH, "heron", Ttls(), fingerprint="same") for _ in range(2)
     ]
     assert opened[0].id == opened[1].id
 

@@ -28,7 +28,7 @@ from coldplate.auth import Principal
 from coldplate.changes import Changes
 from coldplate.domain.job import Job
 from coldplate.domain.query import JobFilter
-from coldplate.domain.session import Mode, Session
+from coldplate.domain.session import Mode, Session, Ttls
 from coldplate.domain.submission import Submission
 from coldplate.errors import BadRequest, ColdplateError, UnknownJob
 from coldplate.failpoints import passing
@@ -52,6 +52,8 @@ class NewSession(msgspec.Struct, forbid_unknown_fields=True):
     backend_name: str | None = None  # the published name of the same field
     instance: str | None = None  # repeats the Service-CRN header
     max_ttl: int | None = None  # seconds
+    active_ttl: int | None = None
+    interactive_ttl: int | None = None
 
 
 class SessionChange(msgspec.Struct, forbid_unknown_fields=True):
@@ -248,7 +250,8 @@ class Sessions:
             raise BadRequest("The instance in the body is not the one of the Service-CRN header.")
         turn = self.turns.take(fingerprint("session", principal, body))
         with storing(turn) as mark:
-            session = self.service.open_session(principal, wish.mode, backend, wish.max_ttl, fingerprint=mark)
+            ttls = Ttls(wish.max_ttl, wish.active_ttl, wish.interactive_ttl)
+            session = self.service.open_session(principal, wish.mode, backend, ttls, fingerprint=mark)
         return session, turn
 
     def read(self, id: str, asker: Asker) -> Response:

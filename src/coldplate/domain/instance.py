@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import NewType
 
+from coldplate.domain.plan import Plan, plan_of
+
 InstanceId = NewType("InstanceId", str)  # the CRN
 
 
@@ -30,6 +32,16 @@ class Instance:
     def plan_id(self) -> str:
         """The plan's id in the global catalog; never a route's name."""
         return f"coldplate-plan-{self.plan}"
+
+    @property
+    def rules(self) -> Plan:
+        """What its plan allows."""
+        return plan_of(self.plan)
+
+    @property
+    def most_s(self) -> int | None:
+        """Quantum seconds it may use: its own limit, else its plan's; None: no limit."""
+        return self.rules.limit_s if self.limit_s is None else self.limit_s
 
     def may_use(self, backend: str) -> bool:
         """Whether jobs of this instance may run on a backend (a mock twin goes with its device)."""

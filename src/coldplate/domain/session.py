@@ -8,9 +8,11 @@ from enum import StrEnum
 from typing import NewType
 
 from coldplate.domain.instance import InstanceId
+from coldplate.errors import BadRequest
 
 SessionId = NewType("SessionId", str)
 
+INTERACTIVE_TTL_S = 60
 UNUSED_LIMIT = timedelta(minutes=30)  # a session without any job is closed after this
 
 
@@ -60,7 +62,56 @@ class Session:
         """When max_ttl ends it; None before its first job has started."""
         return None if self.started is None else self.started + timedelta(seconds=self.max_ttl_s)
 
+    @property
+    def active_until(self) -> datetime | None:
+        """When active_ttl ends its priority; None while it has none."""
+        if self.state is not SessionState.ACTIVE or self.activated is None:
+            return None
+        return self.activated + timedelta(seconds=self.active_ttl_s)
+
     def idle_until(self) -> datetime | None:
         """When an active session that runs and queues nothing is deactivated."""
         since = max((t for t in (self.activated, self.last_job_completed) if t), default=None)
         return None if since is None else since + timedelta(seconds=self.interactive_ttl_s)
+
+
+# --- how long ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Ttls:
+    """The times that a session is asked for; seconds."""
+
+    max_s: int | None = None
+    active_s: int | None = None
+    interactive_s: int | None = None
+
+
+@dataclass(frozen=True)
+class SettledTtls:
+    """The times that a session has; seconds."""
+
+    max_s: int
+    active_s: int
+    interactive_s: int
+
+
+def settle(wish: Ttls, *, most_s: int) -> SettledTtls:
+    """The times of a new session: what was asked for, max_ttl within the plan, and each within the next.
+
+    Raises:
+        BadRequest: One is less than a second.
+
+    >>> settle(Ttls(max_s=100, interactive_s=300), most_s=600)
+    SettledTtls(max_s=100, active_s=100, interactive_s=100)
+    """
+    for name, seconds in (
+        ("max_ttl", wish.max_s),
+        ("active_ttl", wish.active_s),
+        ("interactive_ttl", wish.interactive_s),
+    ):
+        if seconds is not None and seconds < 1:
+            raise BadRequest(f"{name} is {seconds} s, less than 1 s.")
+    longest_s = min(wish.max_s or most_s, most_s)
+    active_s = min(wish.active_s or longest_s, longest_s)
+    return SettledTtls(longest_s, active_s, min(wish.interactive_s or INTERACTIVE_TTL_S, active_s))

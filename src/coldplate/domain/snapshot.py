@@ -8,6 +8,8 @@ from datetime import datetime
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import JobId
+from coldplate.domain.plan import AtLimit
+from coldplate.domain.reservation import Reservation
 from coldplate.domain.session import Session, SessionId
 
 
@@ -45,6 +47,8 @@ class Share:
     instance: InstanceId
     used_s: float
     allocated_s: float | None
+    limit_s: float | None = None  # None: no limit
+    at_limit: AtLimit = AtLimit.WAIT
 
 
 @dataclass(frozen=True)
@@ -57,3 +61,4 @@ class Snapshot:
     sessions: tuple[Session, ...]  # not closed
     shares: tuple[Share, ...]
     free_slots: int  # processes the pool can still start
+    reservations: tuple[Reservation, ...] = ()  # open now or later

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from coldplate.domain.instance import InstanceId
-
-WINDOW = timedelta(days=28)
+from coldplate.domain.plan import WINDOW
 
 
 @dataclass(frozen=True)

@@ -44,9 +44,10 @@ class Activate:
 
 @dataclass(frozen=True)
 class Deactivate:
-    """The session was idle for too long: it loses its priority, and waits in line with its next job."""
+    """The session was idle or active for too long: it loses its priority, its next job waits in line."""
 
     session: SessionId
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class StopSession:
     """The session takes no more jobs and its queued ones end; running ones finish before it is closed."""
 
     session: SessionId
+    reason: str
 
 
 @dataclass(frozen=True)

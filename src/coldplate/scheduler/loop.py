@@ -29,7 +29,7 @@ from coldplate.scheduler.decisions import (
     StopSession,
 )
 from coldplate.scheduler.policy import next_timer, plan
-from coldplate.scheduler.sessions import EXPIRED, activated, closed, deactivated
+from coldplate.scheduler.sessions import AT_LIMIT, activated, closed, deactivated
 from coldplate.scheduler.sweep import sweep
 from coldplate.settings import Settings
 from coldplate.shelf import Shelf
@@ -156,9 +156,13 @@ class Loop:
             case Activate():
                 return self._change(decision.session, lambda session: activated(session, now), now=now)
             case Deactivate():
-                return self._change(decision.session, lambda session: deactivated(session, now), now=now)
+                return self._change(
+                    decision.session,
+                    lambda session: deactivated(session, now, reason=decision.reason),
+                    now=now,
+                )
             case StopSession():
-                return self._stop_session(decision.session, now)
+                return self._stop_session(decision, now)
             case CloseSession():
                 reason = decision.reason
                 return self._change(
@@ -207,13 +211,14 @@ class Loop:
     def _finish(self, receipt: Receipt) -> bool:
         return endings.finish(self._store, self._shelf, receipt, now=self._clock())
 
-    def _stop_session(self, session: SessionId, now: datetime) -> bool:
+    def _stop_session(self, decision: StopSession, now: datetime) -> bool:
         def stopped(session: Session) -> Session:
-            return replace(session, accepting_jobs=False, state_reason=EXPIRED)
+            return replace(session, accepting_jobs=False, state_reason=decision.reason)
 
-        changed = self._change(session, stopped, now=now)
-        reason = "The session reached its maximum time while the job was queued."
-        endings.end_waiting(self._store, self._shelf, session, reason=reason, now=now)
+        changed = self._change(decision.session, stopped, now=now)
+        limit = "its instance's usage limit" if decision.reason == AT_LIMIT else "its maximum time"
+        reason = f"The session reached {limit} while the job was queued."
+        endings.end_waiting(self._store, self._shelf, decision.session, reason=reason, now=now)
         return changed
 
     def _change(self, id: SessionId, change: Callable[[Session], Session], *, now: datetime) -> bool:

@@ -7,32 +7,59 @@ instance that used least of its allocation.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime
 
+from coldplate.domain.plan import AtLimit
+from coldplate.domain.reservation import Claim
+from coldplate.domain.session import SessionId
 from coldplate.domain.snapshot import Snapshot
 from coldplate.errors import SessionClosed, WorkerLost
 from coldplate.scheduler.decisions import CloseSession, Deactivate, Decision, Fail, Requeue, StopSession
+from coldplate.scheduler.fairshare import at_their_limit, owed_s
 from coldplate.scheduler.queue import Queue
-from coldplate.scheduler.sessions import next_step, timers
+from coldplate.scheduler.sessions import has_overstayed, next_step, timers
 
 
 def plan(snapshot: Snapshot, now: datetime, *, max_attempts: int = 3) -> list[Decision]:
     """All that has to happen now, in the order in which it has to be carried out."""
     recovered = recover(snapshot, now, max_attempts=max_attempts)
     steps = session_steps(snapshot, now)
-    queue = Queue(
-        snapshot,
-        released={step.session for step in steps if isinstance(step, CloseSession | Deactivate)},
-        barred={step.session for step in steps if isinstance(step, CloseSession | StopSession)},
-    )
     slots = snapshot.free_slots - sum(isinstance(decision, Requeue) for decision in recovered)
-    return [*recovered, *steps, *outlived(snapshot), *queue.starts(slots)]
+    return [*recovered, *steps, *outlived(snapshot), *line_up(snapshot, now, steps).starts(slots)]
+
+
+def line_up(snapshot: Snapshot, now: datetime, steps: Iterable[Decision]) -> Queue:
+    """The queue as it is once the sessions have taken their steps."""
+    owed = owed_s(snapshot, now)
+    ended = {step.session for step in steps if isinstance(step, CloseSession | Deactivate)}
+    return Queue(
+        snapshot,
+        now,
+        owed_s=owed,
+        released=ended | without_priority(snapshot, now),
+        barred={step.session for step in steps if isinstance(step, CloseSession | StopSession)},
+        spent=at_their_limit(snapshot, owed),
+    )
+
+
+def without_priority(snapshot: Snapshot, now: datetime) -> set[SessionId]:
+    """Sessions that start nothing before others, though a job of theirs may still be running."""
+    alone = [each for each in snapshot.reservations if each.claim is Claim.DEDICATED and each.holds(now)]
+    shut_out = {
+        session.id
+        for session in snapshot.sessions
+        for each in alone
+        if each.backend == session.backend and each.instance != session.instance
+    }
+    return shut_out | {session.id for session in snapshot.sessions if has_overstayed(session, now)}
 
 
 def next_timer(snapshot: Snapshot, now: datetime) -> datetime | None:
     """The next moment at which time alone changes the plan."""
     times = [time for session in snapshot.sessions for time in timers(session)]
     times += [attempt.lease_until for attempt in snapshot.running if not attempt.alive]
+    times += [time for each in snapshot.reservations for time in (each.start, each.end)]
     return min((time for time in times if time > now), default=None)
 
 
@@ -60,8 +87,16 @@ def session_steps(snapshot: Snapshot, now: datetime) -> list[Decision]:
     """What time, and jobs that have come and gone, mean for each session."""
     waiting = {job.session for job in snapshot.waiting}
     running = {job.session for job in snapshot.running}
+    spent = at_their_limit(snapshot, owed_s(snapshot, now))
+    cut = {share.instance for share in spent.values() if share.at_limit is AtLimit.STOP}
     steps = [
-        next_step(session, now, waiting=session.id in waiting, running=session.id in running)
+        next_step(
+            session,
+            now,
+            waiting=session.id in waiting,
+            running=session.id in running,
+            cut=session.instance in cut,
+        )
         for session in snapshot.sessions
     ]
     return [step for step in steps if step is not None]

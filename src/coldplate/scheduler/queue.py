@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection
+from collections import defaultdict, deque
+from collections.abc import Collection, Iterable, Mapping
+from datetime import datetime
 
 from coldplate.domain.instance import InstanceId
+from coldplate.domain.reservation import Claim, Reservation, as_is
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
-from coldplate.domain.snapshot import Share, Snapshot, Waiting
+from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
 from coldplate.scheduler.decisions import Start
-from coldplate.scheduler.fairshare import ratios
+from coldplate.scheduler.fairshare import IN_FLIGHT_S, ratio, typical_allocation_s
 
-Place = tuple[float, int, int, int]  # where a backend's next job stands among those of all backends
+Line = tuple[InstanceId, SessionId | None, bool]  # jobs of a backend that start in their own order
+Rank = tuple[int, float, int]  # where a job stands on its backend: class, ratio of its instance, number
+OWNER, RESERVED, BATCH, OTHER = range(4)
 
 
 class Queue:
@@ -19,36 +23,72 @@ class Queue:
 
     Args:
         snapshot: The state of everything.
-        released: Sessions that have just lost their backend.
+        owed_s: What each instance will be charged for what runs now.
+        released: Sessions that have no priority any more.
         barred: Sessions whose queued jobs will not run.
+        spent: Instances that start nothing new outside their active sessions.
     """
 
-    def __init__(self, snapshot: Snapshot, *, released: Collection[SessionId], barred: Collection[SessionId]):
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        now: datetime,
+        *,
+        owed_s: Mapping[InstanceId, float],
+        released: Collection[SessionId] = (),
+        barred: Collection[SessionId] = (),
+        spent: Collection[InstanceId] = (),
+    ):
+        self._now = now
+        self._owed_s = defaultdict(float, owed_s)
         self._shares = {share.instance: share for share in snapshot.shares}
-        self._batches: dict[SessionId, Session] = {}
-        self._dedicated: dict[SessionId, Session] = {}
+        self._typical_s = typical_allocation_s(snapshot.shares)
+        self._sessions = {session.id: session for session in snapshot.sessions}
+        self._dedicated: dict[str, list[Session]] = defaultdict(list)
         for session in snapshot.sessions:
-            (self._batches if session.mode is Mode.BATCH else self._dedicated)[session.id] = session
-        self._released = released
-
-        taken = {(attempt.backend, attempt.lane) for attempt in snapshot.running}
+            if session.mode is Mode.DEDICATED:
+                self._dedicated[session.backend].append(session)
+        self._released, self._spent = released, spent
+        self._reserved: dict[str, list[Reservation]] = defaultdict(list)
+        for each in snapshot.reservations:
+            if each.holds(now):
+                self._reserved[each.backend].append(each)
+        self._at_work: dict[str, list[Running]] = defaultdict(list)
+        for attempt in snapshot.running:
+            self._at_work[attempt.backend].append(attempt)
+        self._running: dict[str, list[SessionId | None]] = defaultdict(list)  # sessions of jobs, by backend
+        for name, attempts in self._at_work.items():
+            self._running[name] = [attempt.session for attempt in attempts]
         self._free = {
-            backend.name: [lane for lane in range(backend.lanes) if (backend.name, lane) not in taken]
+            backend.name: self._free_lanes(backend.name, backend.lanes)
             for backend in snapshot.backends
-            if backend.runs
+            if as_is(backend, snapshot.reservations, now).runs
         }
-        self._waiting: dict[str, list[Waiting]] = defaultdict(list)  # by backend, oldest first
-        startable = {None, *self._batches, *self._dedicated} - set(barred)
+        self._lines: dict[str, dict[Line, deque[Waiting]]] = defaultdict(dict)
         # The order of acceptance, which a clock that jumps can't change.
         self._number = {job.id: number for number, job in enumerate(snapshot.waiting)}
-        for job in snapshot.waiting:
-            if job.session in startable and self._free.get(job.backend):
-                self._waiting[job.backend].append(job)
-        self._running: dict[str, list[SessionId | None]] = defaultdict(list)  # sessions of jobs, by backend
-        self._in_flight: Counter[InstanceId] = Counter()
-        for attempt in snapshot.running:
-            self._running[attempt.backend].append(attempt.session)
-            self._in_flight[attempt.instance] += 1
+        self._fill(job for job in snapshot.waiting if job.session not in barred)
+
+    def _free_lanes(self, backend: str, lanes: int) -> list[int]:
+        taken = {attempt.lane for attempt in self._at_work[backend]}
+        return [lane for lane in range(lanes) if lane not in taken]
+
+    def _fill(self, jobs: Iterable[Waiting]) -> None:
+        """Put the jobs that may start into their lines."""
+        for job in jobs:
+            known = job.session is None or job.session in self._sessions
+            if known and self._free.get(job.backend) and self.may_start(job):
+                self._lines[job.backend].setdefault(self._line(job), deque()).append(job)
+
+    def _line(self, job: Waiting) -> Line:
+        return (job.instance, job.session, self._has_priority(job))
+
+    def may_start(self, job: Waiting) -> bool:
+        """Whether neither its instance's limit nor somebody else's reservation keeps a job back."""
+        if job.instance in self._spent and not self._is_active(job.session):
+            return False
+        claims = [each for each in self._reserved[job.backend] if each.claim is Claim.DEDICATED]
+        return not claims or any(each.instance == job.instance for each in claims)
 
     def starts(self, slots: int) -> list[Start]:
         """The jobs that start now, at most `slots`.
@@ -58,56 +98,89 @@ class Queue:
         """
         chosen: list[Start] = []
         while len(chosen) < slots:
-            fair = self._ratios()
-            heads = [(self._place(job, fair), job) for b in self._free if (job := self._next_on(b, fair))]
+            heads = [job for backend in self._free if (job := self.next_on(backend))]
             if not heads:
                 break
-            job = min(heads, key=lambda head: head[0])[1]
+            job = min(heads, key=self._place)
             chosen.append(Start(job.id, self._free[job.backend].pop(0)))
-            self._waiting[job.backend].remove(job)
-            self._running[job.backend].append(job.session)
-            self._in_flight[job.instance] += 1
+            self._take(job)
         return chosen
 
-    def _ratios(self) -> dict[InstanceId, float]:
-        unknown = {job.instance for jobs in self._waiting.values() for job in jobs} - set(self._shares)
-        shares = [*self._shares.values(), *(Share(i, 0.0, None) for i in sorted(unknown))]
-        return ratios(shares, self._in_flight)
+    def _take(self, job: Waiting) -> None:
+        lines, line = self._lines[job.backend], self._line(job)
+        lines[line].popleft()
+        if not lines[line]:
+            del lines[line]
+        self._running[job.backend].append(job.session)
+        self._owed_s[job.instance] += IN_FLIGHT_S
 
-    def _place(self, job: Waiting, fair: dict[InstanceId, float]) -> Place:
-        return (fair[job.instance], self._rank(job), len(self._running[job.backend]), self._number[job.id])
+    def _place(self, job: Waiting) -> tuple[float, int, int, int]:
+        """Where a backend's next job stands among those of all backends."""
+        kind, fair, number = self.rank(job)
+        return (fair, kind, len(self._running[job.backend]), number)
 
-    def _rank(self, job: Waiting) -> int:
-        """0 in the dedicated session that owns the backend, 1 in an active batch, 2 otherwise."""
-        if job.session is not None and job.session == self._owner(job.backend):
-            return 0
-        return 1 if self._in_active_batch(job) else 2
+    def rank(self, job: Waiting | Running) -> Rank:
+        """Where a job stands on its backend: the least is next."""
+        return (self._kind(job), self._ratio(job.instance), self._number.get(job.id, -1))
 
-    def _next_on(self, backend: str, fair: dict[InstanceId, float]) -> Waiting | None:
+    def _kind(self, job: Waiting | Running) -> int:
+        if job.session is not None and job.session == self.owner(job.backend):
+            return OWNER
+        if isinstance(job, Waiting) and self._has_priority(job):
+            return RESERVED
+        return BATCH if self._in_active_batch(job) else OTHER
+
+    def _has_priority(self, job: Waiting) -> bool:
+        """Whether it was submitted by the holder of a reservation that is open now."""
+        return any(
+            each.claim is Claim.PRIORITY and each.instance == job.instance and job.created >= each.start
+            for each in self._reserved[job.backend]
+        )
+
+    def _ratio(self, instance: InstanceId) -> float:
+        share = self._shares.get(instance) or Share(instance, 0.0, None)
+        return ratio(share, self._owed_s, typical_s=self._typical_s)
+
+    def next_on(self, backend: str) -> Waiting | None:
         """The job that starts next on a backend; None while none may."""
-        jobs = self._waiting[backend]
-        if not jobs or not self._free[backend]:
+        lines = self._lines.get(backend)
+        if not lines or not self._free[backend]:
             return None
-        owner = self._owner(backend)
+        owner = self.owner(backend)
+        heads = [line[0] for line in lines.values()]
         if owner is not None:
-            return next((job for job in jobs if job.session == owner), None)
-        batched = [job for job in jobs if self._in_active_batch(job)]
-        first = min(batched or jobs, key=lambda job: fair[job.instance])  # equal: the oldest
+            own = owner if owner not in self._released else None
+            return next((job for job in heads if job.session == own), None) if own else None
+        first = min(heads, key=self._order)
         # A dedicated session gets an empty backend: nothing more starts until it has drained.
-        waits = first.session in self._dedicated and self._running[backend]
+        waits = self._is_dedicated(first.session) and self._running[backend]
         return None if waits else first
 
-    def _owner(self, backend: str) -> SessionId | None:
+    def _order(self, job: Waiting) -> tuple[int, float, int]:
+        """As `rank`, but first in first out among those that a reservation brings forward."""
+        kind, fair, number = self.rank(job)
+        return (kind, 0.0 if kind == RESERVED else fair, number)
+
+    def owner(self, backend: str) -> SessionId | None:
         """The dedicated session that has a backend to itself."""
-        for session in self._dedicated.values():
+        for session in self._dedicated[backend]:
             active = session.state is SessionState.ACTIVE and session.id not in self._released
-            if session.backend == backend and (active or session.id in self._running[backend]):
+            if active or session.id in self._running[backend]:
                 return session.id
         return None
 
-    def _in_active_batch(self, job: Waiting) -> bool:
+    def _is_dedicated(self, id: SessionId | None) -> bool:
+        return id is not None and self._sessions[id].mode is Mode.DEDICATED
+
+    def _is_active(self, id: SessionId | None) -> bool:
+        session = None if id is None else self._sessions.get(id)
+        return session is not None and session.state is SessionState.ACTIVE and id not in self._released
+
+    def _in_active_batch(self, job: Waiting | Running) -> bool:
         """Whether the job may jump the line: the first job of its batch has started."""
-        batch = self._batches.get(job.session) if job.session else None
-        if batch is None or batch.id in self._released:
+        if job.session is None or job.session in self._released:
             return False
-        return batch.state is SessionState.ACTIVE or batch.id in self._running[job.backend]
+        session = self._sessions.get(job.session)
+        if session is None or session.mode is not Mode.BATCH:
+            return False
+        return session.state is SessionState.ACTIVE or session.id in self._running[job.backend]

@@ -14,10 +14,12 @@ CLOSED_EARLY = "session_closed_early"
 CANCELLED = "session_cancelled"
 EXPIRED = "session_closed_by_max_ttl"
 UNUSED = "session_closed_unused"
+OVERSTAYED = "session_inactivated_by_active_ttl"
+AT_LIMIT = "session_closed_by_usage_limit"
 
 
 def next_step(
-    session: Session, now: datetime, *, waiting: bool, running: bool
+    session: Session, now: datetime, *, waiting: bool, running: bool, cut: bool = False
 ) -> Activate | Deactivate | StopSession | CloseSession | None:
     """What has to happen to a session now, if anything.
 
@@ -26,26 +28,40 @@ def next_step(
         now: The time, UTC.
         waiting: Whether jobs of it are queued.
         running: Whether jobs of it are running.
+        cut: Whether its instance may use no more.
     """
-    expired = has_expired(session, now)
-    if expired and (waiting or (running and session.accepting_jobs)):
-        return StopSession(session.id)
-    if waiting or running:
-        activates = running and session.state is not SessionState.ACTIVE
-        return Activate(session.id) if activates else None
-    if expired:
-        return CloseSession(session.id, EXPIRED)
+    over = EXPIRED if has_expired(session, now) else AT_LIMIT if cut else None
+    if over and (waiting or (running and session.accepting_jobs)):
+        return StopSession(session.id, over)
+    if running:
+        return Activate(session.id) if session.state is not SessionState.ACTIVE else None
+    if waiting:
+        return Deactivate(session.id, OVERSTAYED) if has_overstayed(session, now) else None
+    return over_without_jobs(session, now, over)
+
+
+def over_without_jobs(session: Session, now: datetime, over: str | None) -> CloseSession | Deactivate | None:
+    """What has to happen to a session that neither runs nor queues anything."""
+    if over:
+        return CloseSession(session.id, over)
     if not session.accepting_jobs:
-        cancelled = session.state_reason == CANCELLED
-        return CloseSession(session.id, CANCELLED if cancelled else CLOSED_EARLY)
+        known = session.state_reason in (CANCELLED, AT_LIMIT)
+        return CloseSession(session.id, str(session.state_reason) if known else CLOSED_EARLY)
     if session.started is None and session.created + UNUSED_LIMIT <= now:
         return CloseSession(session.id, UNUSED)
-    return Deactivate(session.id) if is_idle(session, now) else None
+    if has_overstayed(session, now):
+        return Deactivate(session.id, OVERSTAYED)
+    return Deactivate(session.id, IDLE) if is_idle(session, now) else None
 
 
 def has_expired(session: Session, now: datetime) -> bool:
     """Whether max_ttl, counted from its first job's start, is over."""
     return session.expires is not None and session.expires <= now
+
+
+def has_overstayed(session: Session, now: datetime) -> bool:
+    """Whether active_ttl, counted from its activation, is over."""
+    return session.active_until is not None and session.active_until <= now
 
 
 def is_idle(session: Session, now: datetime) -> bool:
@@ -58,7 +74,8 @@ def timers(session: Session) -> list[datetime]:
     """When something may have to happen to the session without anybody calling."""
     unused_until = session.created + UNUSED_LIMIT if session.started is None else None
     idle_until = session.idle_until() if session.state is SessionState.ACTIVE else None
-    return [t for t in (session.expires, idle_until, unused_until) if t is not None]
+    times = (session.expires, session.active_until, idle_until, unused_until)
+    return [t for t in times if t is not None]
 
 
 # --- new values -------------------------------------------------------------------------------
@@ -76,9 +93,9 @@ def activated(session: Session, now: datetime) -> Session:
     )
 
 
-def deactivated(session: Session, now: datetime) -> Session:
+def deactivated(session: Session, now: datetime, *, reason: str = IDLE) -> Session:
     """The session without its priority; the time it was active is used."""
-    return replace(session, state=SessionState.INACTIVE, state_reason=IDLE, usage_s=used_s(session, now))
+    return replace(session, state=SessionState.INACTIVE, state_reason=reason, usage_s=used_s(session, now))
 
 
 def closed(session: Session, now: datetime, *, reason: str) -> Session:
@@ -96,8 +113,11 @@ def closed(session: Session, now: datetime, *, reason: str) -> Session:
 def used_s(session: Session, now: datetime) -> float:
     """Seconds used when its active time ends now: wall clock, idle included.
 
-    A batch holds nothing while it is idle: it has used what its jobs have.
+    A batch holds nothing while it is idle: it has used what its jobs have. When nobody was there to end a
+    session in time (the server was down), it has used no more than if somebody had been.
     """
     if session.mode is Mode.BATCH or session.state is not SessionState.ACTIVE or session.activated is None:
         return session.usage_s
-    return session.usage_s + max(timedelta(0), now - session.activated).total_seconds()
+    idle_until = session.idle_until()
+    end = now if idle_until is None else min(now, idle_until)
+    return session.usage_s + max(timedelta(0), end - session.activated).total_seconds()

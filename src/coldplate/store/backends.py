@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, bindparam, delete, select
+from sqlalchemy import Connection, Row, bindparam, delete, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.dialects.sqlite import insert
 
 from coldplate.domain.backend import BackendRecord
 from coldplate.store.rows import to_micros
-from coldplate.store.tables import backend, calibration
+from coldplate.store.tables import backend, calibration, device
 
-FIND_DIGEST = select(backend.c.digest).where(backend.c.name == bindparam("called"))
+ALL = (
+    select(backend.c.digest, device.c.status, device.c.reason)
+    .outerjoin(device, device.c.name == backend.c.name)
+    .order_by(backend.c.position)
+)
+ONE = ALL.where(backend.c.name == bindparam("called"))
 
 
 class Records:
@@ -30,15 +36,15 @@ class Records:
 
     def every(self, connection: Connection) -> list[BackendRecord]:
         """All backends, in the order of the catalog."""
-        digests = connection.execute(select(backend.c.digest).order_by(backend.c.position)).scalars().all()
-        known = {digest: self._record(connection, digest) for digest in digests}
+        rows = connection.execute(ALL).all()
+        known = {row.digest: self._record(connection, row.digest) for row in rows}
         self._known = known  # what has left the catalog is let go
-        return [known[digest] for digest in digests]
+        return [_as_operated(known[row.digest], row) for row in rows]
 
     def find(self, connection: Connection, name: str) -> BackendRecord | None:
         """A backend by name."""
-        digest = connection.execute(FIND_DIGEST, {"called": name}).scalar_one_or_none()
-        return None if digest is None else self._record(connection, digest)
+        row = connection.execute(ONE, {"called": name}).one_or_none()
+        return None if row is None else _as_operated(self._record(connection, row.digest), row)
 
     def _record(self, connection: Connection, digest: str) -> BackendRecord:
         known = self._known.get(digest)
@@ -48,6 +54,11 @@ class Records:
         record = msgspec.json.decode(body, type=BackendRecord)
         self._known[digest] = record
         return record
+
+
+def _as_operated(record: BackendRecord, row: Row[Any, Any, Any]) -> BackendRecord:
+    """The record with the status that an operator has given it, if any."""
+    return record if row.status is None else replace(record, status=row.status, status_reason=row.reason)
 
 
 def put(connection: Connection, records: Sequence[BackendRecord], now: datetime) -> None:

@@ -23,7 +23,7 @@ from sqlalchemy import (
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import FINAL, Job, JobId, JobState
 from coldplate.domain.query import FinalState, JobFilter
-from coldplate.domain.session import SessionId
+from coldplate.domain.session import Mode, SessionId
 from coldplate.errors import UnknownJob
 from coldplate.failpoints import passing
 from coldplate.store import submissions
@@ -241,13 +241,19 @@ def _end(connection: Connection, id: JobId, where: Where, end: FinalState, now: 
         return False
     at = to_micros(now)
     connection.execute(insert(terminal_event).values(job=job.id, state=job.state, fence=job.fence, at=at))
-    if job.usage_s:
+    if job.usage_s and not _is_charged_by_the_clock(connection, job):
         charge = {"instance": job.instance, "backend": job.backend, "at": at, "seconds": job.usage_s}
         connection.execute(insert(usage).values(charge | {"job": job.id, "session": job.session}))
     if job.started is not None:
         _touch_session(connection, job, last_job_completed=at)
     passing("T9-end-not-committed", job=job.id, fence=job.fence)
     return True
+
+
+def _is_charged_by_the_clock(connection: Connection, job: Job) -> bool:
+    """Whether the job is of a dedicated session, which is charged as a whole."""
+    mode = select(session.c.mode).where(session.c.id == job.session)
+    return job.session is not None and connection.execute(mode).scalar_one_or_none() == Mode.DEDICATED
 
 
 def _storable(text: str | None) -> str | None:

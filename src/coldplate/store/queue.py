@@ -12,11 +12,14 @@ from sqlalchemy import Connection, Select, func, select
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import JobState
+from coldplate.domain.plan import WINDOW
+from coldplate.domain.reservation import Claim, Reservation
 from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
-from coldplate.domain.usage import WINDOW
-from coldplate.store import people, sessions
-from coldplate.store.rows import to_micros, to_moment
+from coldplate.store import people, reservations, sessions
+from coldplate.store.rows import EPOCH, to_micros, to_moment
 from coldplate.store.tables import in_state, job, usage
+
+HEAD = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created)
 
 
 def snapshot(
@@ -28,17 +31,33 @@ def snapshot(
     free_slots: int,
 ) -> Snapshot:
     """The queue at one instant."""
+    reserved = reservations.current(connection, now)
     return Snapshot(
         backends=tuple(backends),
-        waiting=tuple(
-            Waiting(row.id, row.instance, row.backend, row.session, to_moment(row.created))
-            for row in connection.execute(_heads(max(free_slots, 1)))
-        ),
+        waiting=tuple(_waiting(connection, reserved, now=now, number=max(free_slots, 1))),
         running=tuple(_running(row, now, alive) for row in connection.execute(_attempts())),
         sessions=tuple(sessions.alive(connection)),
         shares=_shares(connection, now),
         free_slots=free_slots,
+        reservations=tuple(reserved),
     )
+
+
+def _waiting(
+    connection: Connection, reserved: list[Reservation], *, now: datetime, number: int
+) -> list[Waiting]:
+    """The heads of all lines, and of what reservations bring forward, in the order of acceptance."""
+    rows = {row.number: row for row in connection.execute(_heads(number))}
+    for each in reserved:
+        if each.claim is Claim.PRIORITY and each.holds(now):
+            inside = [job.c.backend == each.backend, job.c.instance == each.instance]
+            inside += [in_state(job, JobState.QUEUED), job.c.created >= to_micros(each.start)]
+            heads = select(*HEAD).where(*inside).order_by(job.c.number).limit(number)
+            rows |= {row.number: row for row in connection.execute(heads)}
+    return [
+        Waiting(row.id, row.instance, row.backend, row.session, to_moment(row.created))
+        for _, row in sorted(rows.items())
+    ]
 
 
 @cache  # to put a statement together takes longer than to run it
@@ -57,8 +76,7 @@ def _heads(number: int) -> Select[Any]:
         other.c.session.is_not_distinct_from(lines.c.session),
     ]
     first = select(other.c.number).where(*same).order_by(other.c.number).limit(number)
-    heads = select(job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created)
-    return heads.join(lines, job.c.number.in_(first.correlate(lines))).order_by(job.c.number)
+    return select(*HEAD).join(lines, job.c.number.in_(first.correlate(lines))).order_by(job.c.number)
 
 
 @cache
@@ -82,11 +100,23 @@ def _running(row: Any, now: datetime, alive: set[tuple[str, int]]) -> Running:
 
 
 def _shares(connection: Connection, now: datetime) -> tuple[Share, ...]:
-    used = {row.instance: row.used for row in connection.execute(_used_since(now - WINDOW))}
+    instances = people.instances(connection, None)
+    recent = _used_by_all(connection, now - WINDOW)
+    ever = recent if all(each.rules.rolling for each in instances) else _used_by_all(connection, EPOCH)
     return tuple(
-        Share(each.id, used.get(each.id, 0.0), each.allocation_s)
-        for each in people.instances(connection, None)
+        Share(
+            each.id,
+            (recent if each.rules.rolling else ever).get(each.id, 0.0),
+            each.allocation_s,
+            each.most_s,
+            each.rules.at_limit,
+        )
+        for each in instances
     )
+
+
+def _used_by_all(connection: Connection, since: datetime) -> dict[str, float]:
+    return {row.instance: row.used for row in connection.execute(_used_since(since))}
 
 
 def used_s(connection: Connection, instance: InstanceId, since: datetime) -> float:

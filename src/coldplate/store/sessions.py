@@ -8,10 +8,10 @@ import msgspec
 from sqlalchemy import Connection, insert, select, update
 
 from coldplate.domain.instance import InstanceId
-from coldplate.domain.session import Session, SessionId, SessionState
+from coldplate.domain.session import Mode, Session, SessionId, SessionState
 from coldplate.store import submissions
 from coldplate.store.rows import session_from, session_row, to_micros
-from coldplate.store.tables import in_state
+from coldplate.store.tables import in_state, usage
 from coldplate.store.tables import session as sessions
 
 # Written when it was opened, and by its jobs and the history: never by a change of the session itself.
@@ -61,5 +61,15 @@ def change(connection: Connection, session: Session, *, expect: SessionState, at
     if session.state != expect:
         states = [*msgspec.json.decode(history), (session.state, to_micros(at))]
         values["history_json"] = msgspec.json.encode(states).decode()
+    _charge(connection, session, at=at)
     connection.execute(update(sessions).where(*unchanged).values(**values))
     return True
+
+
+def _charge(connection: Connection, session: Session, *, at: datetime) -> None:
+    """Charge what a dedicated session has used since it was last written; a batch's jobs are charged."""
+    before = connection.execute(select(sessions.c.usage_s).where(sessions.c.id == session.id)).scalar_one()
+    seconds = session.usage_s - before
+    if session.mode is Mode.DEDICATED and seconds > 0:
+        charge = {"instance": session.instance, "backend": session.backend, "seconds": seconds}
+        connection.execute(insert(usage).values(charge | {"at": to_micros(at), "session": session.id}))

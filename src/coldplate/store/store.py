@@ -19,11 +19,22 @@ from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.job import Job, JobId, JobState
 from coldplate.domain.key import KeyRecord
 from coldplate.domain.query import FinalState, JobFilter, Workload, WorkloadFilter
+from coldplate.domain.reservation import Reservation
 from coldplate.domain.session import Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
 from coldplate.domain.user import Role, User
 from coldplate.errors import Unavailable
-from coldplate.store import backends, jobs, people, queue, schema, sessions, submissions, workloads
+from coldplate.store import (
+    backends,
+    jobs,
+    people,
+    queue,
+    reservations,
+    schema,
+    sessions,
+    submissions,
+    workloads,
+)
 from coldplate.store.database import Database
 
 SERVER = "server"  # whose attempts are the server's of the data directory
@@ -161,6 +172,22 @@ class Store:
     def properties_before(self, name: str, when: datetime | None) -> dict[str, Any] | None:
         """The newest calibration strictly before a moment; before the first, the first."""
         return self._read(backends.properties_before, name, when)
+
+    def set_status(self, backend: str, status: str | None, reason: str | None) -> None:
+        """Say what a backend is (online, paused, offline), or (None) leave that to the catalog again."""
+        self._write(reservations.set_status, backend, status, reason)
+
+    def add_reservation(self, reservation: Reservation) -> None:
+        """Remember a reservation."""
+        self._write(reservations.add, reservation)
+
+    def remove_reservation(self, id: str) -> bool:
+        """Forget a reservation; whether there was one."""
+        return self._write(reservations.remove, id)
+
+    def reservations(self, now: datetime) -> list[Reservation]:
+        """Reservations that are open now or later, by their beginning."""
+        return self._read(reservations.current, now)
 
     # --- jobs -----------------------------------------------------------------------------------
 

@@ -82,6 +82,27 @@ backend = Table(
     Column("body_json", Text, nullable=False),
 )
 
+# What an operator has said about a backend; it outlives restarts, and the catalog's word.
+device = Table(
+    "device",
+    metadata,
+    Column("name", String, primary_key=True),
+    Column("status", String, nullable=False),
+    Column("reason", Text),
+)
+
+reservation = Table(
+    "reservation",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("backend", String, nullable=False),
+    Column("claim", String, nullable=False),
+    Column("start", BigInteger, nullable=False),
+    Column("end", BigInteger, nullable=False, index=True),
+    Column("instance", String),
+    Column("reason", Text),
+)
+
 calibration = Table(
     "calibration",
     metadata,
@@ -211,7 +232,8 @@ usage = Table(
     Column("job", String),
     Column("session", String),
 )
-Index("usage_window", usage.c.instance, usage.c.at)
+# With the seconds, so that a window is summed from the index alone.
+Index("usage_window", usage.c.instance, usage.c.at, usage.c.seconds)
 
 
 def in_state(table: FromClause, state: str) -> ColumnElement[bool]:

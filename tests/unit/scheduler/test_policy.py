@@ -10,6 +10,8 @@ import pytest
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import JobId
+from coldplate.domain.plan import AtLimit
+from coldplate.domain.reservation import Claim, Reservation
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
 from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
 from coldplate.errors import SessionClosed, WorkerLost
@@ -23,7 +25,15 @@ from coldplate.scheduler.decisions import (
     StopSession,
 )
 from coldplate.scheduler.policy import next_timer, plan
-from coldplate.scheduler.sessions import CANCELLED, CLOSED_EARLY, EXPIRED, UNUSED
+from coldplate.scheduler.sessions import (
+    AT_LIMIT,
+    CANCELLED,
+    CLOSED_EARLY,
+    EXPIRED,
+    IDLE,
+    OVERSTAYED,
+    UNUSED,
+)
 
 NOW = datetime(2026, 11, 24, 12, tzinfo=UTC)
 CHEM, QEC = InstanceId("chem"), InstanceId("qec")
@@ -57,8 +67,10 @@ def session(id="s", *, mode=Mode.DEDICATED, state=ACTIVE, backend="heron", age=1
 HERON = device()
 
 
-def queue(*, backends=(HERON,), jobs=(), at_work=(), sessions=(), shares=(), slots=8):
-    return Snapshot(tuple(backends), tuple(jobs), tuple(at_work), tuple(sessions), tuple(shares), slots)
+def queue(*, backends=(HERON,), jobs=(), at_work=(), sessions=(), shares=(), slots=8, reserved=()):
+    return Snapshot(
+        tuple(backends), tuple(jobs), tuple(at_work), tuple(sessions), tuple(shares), slots, tuple(reserved)
+    )
 
 
 def started(snapshot):
@@ -217,6 +229,144 @@ def test_rest_of_a_batch_follows_its_first_job_at_once():
     assert started(snapshot) == ["b0", "b1"]
 
 
+# --- usage limits -----------------------------------------------------------------------------
+
+AT_THEIRS = [pytest.param(at_limit, id=at_limit) for at_limit in AtLimit]
+
+
+def spent(at_limit, *, used_s=100.0):
+    return [Share(CHEM, used_s, 50, 100, at_limit), Share(QEC, 10_000, None)]
+
+
+@pytest.mark.parametrize("at_limit", AT_THEIRS)
+def test_jobs_of_an_instance_at_its_limit_wait(at_limit):
+    jobs = [waiting("a", age=9), waiting("other", instance=QEC)]
+    assert plan(queue(jobs=jobs, shares=spent(at_limit)), NOW) == [Start("other", 0)]
+
+
+@pytest.mark.parametrize("at_limit", AT_THEIRS)
+def test_what_runs_goes_on_when_its_instance_reaches_the_limit(at_limit):
+    assert plan(queue(at_work=[running("a")], shares=spent(at_limit)), NOW) == []
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+@pytest.mark.parametrize(
+    ("at_limit", "decisions"),
+    [
+        (AtLimit.WAIT, [Start("a", 0)]),
+        (AtLimit.REFUSE, [Start("a", 0)]),
+        (AtLimit.STOP, [StopSession("s", AT_LIMIT)]),
+    ],
+)
+def test_active_session_goes_on_at_the_limit_or_is_stopped_as_the_plan_says(mode, at_limit, decisions):
+    snapshot = queue(jobs=[waiting("a", session="s")], sessions=[session(mode=mode)], shares=spent(at_limit))
+    assert plan(snapshot, NOW) == decisions
+
+
+@pytest.mark.parametrize("state", [OPEN, INACTIVE])
+def test_session_that_is_not_active_does_not_begin_at_the_limit(state):
+    jobs, sessions = [waiting("a", session="s")], [session(state=state)]
+    assert plan(queue(jobs=jobs, sessions=sessions, shares=spent(AtLimit.WAIT)), NOW) == []
+
+
+def test_time_of_an_active_session_counts_before_it_is_charged():
+    jobs = [waiting("a", backend="eagle", age=9)]
+    backends, sessions = [device(), device("eagle")], [session(age=60)]
+    shares = spent(AtLimit.WAIT, used_s=39)
+    assert plan(queue(jobs=jobs, backends=backends, sessions=sessions, shares=shares), NOW) == [Start("a", 0)]
+    shares = spent(AtLimit.WAIT, used_s=40)
+    assert plan(queue(jobs=jobs, backends=backends, sessions=sessions, shares=shares), NOW) == []
+
+
+def test_stopped_session_closes_when_its_last_job_has_ended():
+    which = session(accepting_jobs=False, state_reason=AT_LIMIT)
+    busy = queue(at_work=[running("a", session="s")], sessions=[which], shares=spent(AtLimit.STOP))
+    assert plan(busy, NOW) == []
+    idle = queue(sessions=[which], shares=spent(AtLimit.STOP))
+    assert plan(idle, NOW) == [CloseSession("s", AT_LIMIT)]
+
+
+# --- reservations and maintenance -------------------------------------------------------------
+
+
+def reserved(claim, *, instance=QEC, start_s=-60, end_s=60):
+    start, end = ago(-start_s), ago(-end_s)
+    return Reservation("r", "heron", claim, start, end, None if claim is Claim.MAINTENANCE else instance)
+
+
+@pytest.mark.parametrize(
+    ("claim", "window", "starts"),
+    [
+        pytest.param(Claim.MAINTENANCE, {}, [], id="nothing starts in maintenance"),
+        pytest.param(Claim.MAINTENANCE, {"start_s": 1}, ["old"], id="nor is it anything before"),
+        pytest.param(Claim.MAINTENANCE, {"end_s": 0}, ["old"], id="or after"),
+        pytest.param(Claim.DEDICATED, {}, ["before"], id="only the holder's jobs start"),
+        pytest.param(Claim.DEDICATED, {"instance": InstanceId("none")}, [], id="even if it has none"),
+        pytest.param(Claim.PRIORITY, {}, ["inside"], id="what the holder submits inside comes first"),
+        pytest.param(Claim.PRIORITY, {"start_s": 1}, ["old"], id="not before the window"),
+        pytest.param(Claim.PRIORITY, {"end_s": 0}, ["old"], id="not after the window"),
+    ],
+)
+def test_reservation_says_who_starts(claim, window, starts):
+    jobs = [
+        waiting("old", age=900),
+        waiting("before", age=90, instance=QEC),
+        waiting("inside", age=30, instance=QEC),
+    ]
+    shares = [Share(CHEM, 0, 100), Share(QEC, 90, 100)]
+    assert started(queue(jobs=jobs, shares=shares, reserved=[reserved(claim, **window)])) == starts
+
+
+def test_running_job_drains_into_maintenance():
+    snapshot = queue(at_work=[running("a")], jobs=[waiting("b")], reserved=[reserved(Claim.MAINTENANCE)])
+    assert plan(snapshot, NOW) == []
+
+
+def test_dedicated_window_takes_the_backend_from_an_idle_session_of_another():
+    jobs = [waiting("own", age=9, session="s"), waiting("holder", instance=QEC)]
+    snapshot = queue(jobs=jobs, sessions=[session()], reserved=[reserved(Claim.DEDICATED)])
+    assert started(snapshot) == ["holder"]
+
+
+def test_priority_window_comes_after_the_session_that_owns_the_backend_and_before_batches():
+    jobs = [
+        waiting("batch", age=9, session="b"),
+        waiting("holder", age=5, instance=QEC),
+        waiting("own", session="s"),
+    ]
+    window = [reserved(Claim.PRIORITY)]
+    batch = session("b", mode=Mode.BATCH)
+    assert started(queue(jobs=jobs, sessions=[session(), batch], reserved=window)) == ["own"]
+    assert started(queue(jobs=jobs[:2], sessions=[batch], reserved=window)) == ["holder"]
+
+
+# --- active_ttl -------------------------------------------------------------------------------
+
+
+def overstayed(**changes):
+    return session(active_ttl_s=50, activated=ago(50), **changes)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_session_loses_its_priority_at_its_active_ttl_and_waits_in_line(mode):
+    jobs = [waiting("other", age=9), waiting("own", session="s")]
+    assert plan(queue(jobs=jobs, sessions=[overstayed(mode=mode)]), NOW) == [
+        Deactivate("s", OVERSTAYED),
+        Start("other", 0),
+    ]
+
+
+def test_session_keeps_its_backend_but_starts_nothing_while_its_last_active_job_runs():
+    jobs = [waiting("other", age=9), waiting("own", session="s")]
+    snapshot = queue(
+        backends=[device(lanes=2)],
+        jobs=jobs,
+        at_work=[running("a", session="s")],
+        sessions=[overstayed()],
+    )
+    assert plan(snapshot, NOW) == []
+
+
 # --- timers and ends of sessions --------------------------------------------------------------
 
 LATE = {"last_job_completed": ago(61), "activated": ago(99)}
@@ -225,8 +375,8 @@ LATE = {"last_job_completed": ago(61), "activated": ago(99)}
 @pytest.mark.parametrize(
     ("which", "jobs", "at_work", "steps"),
     [
-        pytest.param(session(**LATE), [], [], [Deactivate("s")], id="idle for its interactive TTL"),
-        pytest.param(session(**LATE, mode=Mode.BATCH), [], [], [Deactivate("s")], id="a batch too"),
+        pytest.param(session(**LATE), [], [], [Deactivate("s", IDLE)], id="idle for its interactive TTL"),
+        pytest.param(session(**LATE, mode=Mode.BATCH), [], [], [Deactivate("s", IDLE)], id="a batch too"),
         pytest.param(
             session(**LATE), [waiting("a", session="s")], [], [Start("a", 0)], id="a queued job is not idle"
         ),
@@ -245,14 +395,14 @@ LATE = {"last_job_completed": ago(61), "activated": ago(99)}
             session(max_ttl_s=100),
             [waiting("a", session="s")],
             [],
-            [StopSession("s")],
+            [StopSession("s", EXPIRED)],
             id="max_ttl ends queued jobs",
         ),
         pytest.param(
             session(max_ttl_s=100),
             [],
             [running("a", session="s")],
-            [StopSession("s")],
+            [StopSession("s", EXPIRED)],
             id="max_ttl lets running jobs finish",
         ),
         pytest.param(
@@ -295,7 +445,7 @@ def test_backend_is_free_in_the_very_plan_that_closes_its_session():
 
 def test_backend_is_free_in_the_very_plan_that_deactivates_its_session():
     snapshot = queue(jobs=[waiting("other")], sessions=[session(**LATE)])
-    assert plan(snapshot, NOW) == [Deactivate("s"), Start("other", 0)]
+    assert plan(snapshot, NOW) == [Deactivate("s", IDLE), Start("other", 0)]
 
 
 def test_expired_session_owns_its_backend_while_its_last_job_runs():
@@ -305,7 +455,7 @@ def test_expired_session_owns_its_backend_while_its_last_job_runs():
         at_work=[running("a", session="s")],
         sessions=[session(max_ttl_s=100)],
     )
-    assert plan(snapshot, NOW) == [StopSession("s")]
+    assert plan(snapshot, NOW) == [StopSession("s", EXPIRED)]
 
 
 def test_queued_job_of_a_closed_session_fails():
@@ -363,6 +513,10 @@ def test_lost_attempt_of_a_paused_backend_runs_again():
         pytest.param(queue(sessions=[session(max_ttl_s=130)]), 30, id="max_ttl"),
         pytest.param(queue(sessions=[session(state=INACTIVE, max_ttl_s=500)]), 400, id="inactive"),
         pytest.param(queue(at_work=[running("a", alive=False)]), 30, id="lease"),
+        pytest.param(queue(sessions=[session(active_ttl_s=110)]), 10, id="active TTL"),
+        pytest.param(
+            queue(jobs=[waiting("a")], reserved=[reserved(Claim.MAINTENANCE, end_s=7)]), 7, id="maintenance"
+        ),
     ],
 )
 def test_next_timer_is_when_time_alone_changes_the_plan(snapshot, in_s):

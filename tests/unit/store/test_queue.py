@@ -9,10 +9,11 @@ import pytest
 
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.job import JobState
+from coldplate.domain.plan import WINDOW
 from coldplate.domain.query import FinalState
+from coldplate.domain.reservation import Claim, Reservation
 from coldplate.domain.session import Mode, SessionState
 from coldplate.domain.snapshot import Running, Share, Waiting
-from coldplate.domain.usage import WINDOW
 
 HERON = BackendRecord("heron", {"n_qubits": 133}, None)
 
@@ -73,6 +74,53 @@ def test_every_line_shows_as_many_heads_as_could_start(add_job, add_session, loo
     for free_slots, heads in ((0, 1), (1, 1), (3, 3), (9, 4)):
         seen = {job.id for job in look(free_slots=free_slots).waiting}
         assert seen == {job.id for line in lines for job in line[:heads]}
+
+
+def test_jobs_that_a_reservation_brings_forward_are_shown_behind_any_number_of_others(
+    store, add_job, look, ours, now
+):
+    jobs = [add_job(created=now - timedelta(minutes=9 - minute)) for minute in range(9)]
+    window = Reservation(
+        "r", "heron", Claim.PRIORITY, now - timedelta(minutes=3), now + timedelta(hours=1), ours.id
+    )
+    store.add_reservation(window)
+    snapshot = look(free_slots=1)
+    assert [job.id for job in snapshot.waiting] == [jobs[0].id, jobs[6].id]
+    assert snapshot.reservations == (window,)
+
+
+def test_reservations_that_are_over_or_removed_are_not_shown(store, look, now):
+    hour = timedelta(hours=1)
+    for id, end in (("over", now), ("removed", now + hour), ("stays", now + hour)):
+        store.add_reservation(Reservation(id, "heron", Claim.MAINTENANCE, now - hour, end))
+    assert store.remove_reservation("removed")
+    assert not store.remove_reservation("removed")
+    assert [each.id for each in look().reservations] == ["stays"]
+
+
+def test_status_that_an_operator_gives_outlives_the_catalog(store, look, now):
+    store.put_backends([HERON], now)
+    store.set_status("heron", "paused", "it is warm")
+    store.put_backends([HERON], now)
+    (heron,) = look().backends
+    assert (heron.status, heron.status_reason) == ("paused", "it is warm")
+    store.set_status("heron", None, None)
+    assert store.backend("heron") == HERON
+
+
+def test_dedicated_session_is_charged_by_the_clock_and_its_jobs_are_not(store, add_job, add_session, now):
+    dedicated, batch = add_session(), add_session(mode=Mode.BATCH)
+    for session in (dedicated, batch):
+        job = add_job(session=session.id)
+        store.start(job.id, lane=0, now=now, lease_s=1)
+        store.finish(job.id, 1, FinalState(JobState.COMPLETED, usage_s=3.0), now=now)
+        active = replace(store.session(session.id), state=SessionState.ACTIVE)
+        store.update_session(active, expect=SessionState.OPEN, now=now)
+        read = store.session(session.id)
+        ended = replace(read, state=SessionState.CLOSED, usage_s=10.0)
+        assert store.update_session(ended, expect=SessionState.ACTIVE, now=now)
+        assert not store.update_session(ended, expect=SessionState.ACTIVE, now=now)  # nobody charges twice
+    assert store.used_s(dedicated.instance, now - WINDOW) == 13.0
 
 
 def test_closed_sessions_are_not_shown(store, add_session, look):
