@@ -7,6 +7,7 @@ import pytest
 from qiskit import QuantumCircuit
 from qiskit.circuit import Parameter
 from qiskit.quantum_info import SparsePauliOp, Statevector
+from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_aer.noise import NoiseModel, ReadoutError
 from qiskit_ibm_runtime import EstimatorV2
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError
@@ -120,6 +121,73 @@ def test_shots_of_twirling_are_randomizations_times_shots_of_each(service):
 
 
 @pytest.mark.parametrize(
+    ("zne", "extrapolators", "points"),
+    [
+        pytest.param({}, 2, 4, id="defaults"),
+        pytest.param({"amplifier": "gate_folding_back", "extrapolator": "linear"}, 1, 4, id="one name"),
+        pytest.param(
+            {
+                "noise_factors": [1, 1.5, 2, 2.5],
+                "extrapolator": ["double_exponential", "polynomial_degree_2", "fallback"],
+                "extrapolated_noise_factors": [0, 1],
+            },
+            3,
+            2,
+            id="all given",
+        ),
+    ],
+)
+def test_level_2_extrapolates_to_no_noise(service, zne, extrapolators, points):
+    backend = service.backend("emu_fast")
+    circuit = QuantumCircuit(3)
+    circuit.h(0)
+    for _ in range(4):
+        circuit.cx(0, 1)
+        circuit.cx(1, 2)
+        circuit.barrier()
+        circuit.cx(1, 2)
+        circuit.cx(0, 1)
+        circuit.barrier()
+    isa = generate_preset_pass_manager(0, backend=backend, initial_layout=[0, 1, 2]).run(circuit)
+    observables = [SparsePauliOp(string).apply_layout(isa.layout) for string in ("IIX", "IZI")]
+    result = run(
+        service,
+        (isa, observables),
+        backend="emu_fast",
+        resilience_level=2,
+        seed_estimator=7,
+        resilience={"zne": zne},
+    )
+    data, factors = result[0].data, len(zne.get("noise_factors", (1, 3, 5)))
+    assert data.evs.shape == data.stds.shape == data.ensemble_standard_error.shape == (2,)
+    assert data.evs_noise_factors.shape == data.ensemble_stds_noise_factors.shape == (2, factors)
+    assert data.evs_extrapolated.shape == data.stds_extrapolated.shape == (2, extrapolators, points)
+    assert data.evs_noise_factors[0, 0] < 0.93  # of 1
+    assert abs(data.evs[0] - 1) < max(0.7 * abs(data.evs_noise_factors[0, 0] - 1), 4 * data.stds[0])
+    assert result.metadata["resilience"]["zne_mitigation"] is True
+    assert result.metadata["twirling"]["enable_gates"] is True
+    assert result[0].metadata["coldplate"]["noise_factors_reached"] == list(
+        zne.get("noise_factors", (1, 3, 5))
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "names"),
+    [
+        (
+            {"zne": {"noise_factors": [1, 3], "extrapolator": "polynomial_degree_2"}},
+            "requires at least 3 noise_factors",
+        ),
+        ({"zne": {"noise_factors": [0.5, 3]}}, "noise_factors"),
+        ({"zne": {"extrapolated_noise_factors": [-1]}}, "extrapolated_noise_factors"),
+    ],
+)
+def test_zne_that_cant_be_is_refused_by_name(service, options, names):
+    with pytest.raises((IBMRuntimeError, ValueError), match=f"(?s){names}"):
+        run(service, (QuantumCircuit(1), "Z"), resilience={"zne_mitigation": True, **options})
+
+
+@pytest.mark.parametrize(
     ("level", "options", "mitigated", "twirled"),
     [
         pytest.param(None, {}, True, True, id="level 1 is the default"),
@@ -211,9 +279,6 @@ def test_whole_width_of_a_device_is_measured(service):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"resilience_level": 2}, "resilience_level"),
-        ({"resilience": {"zne_mitigation": True}}, "resilience.zne_mitigation"),
-        ({"resilience": {"zne": {"noise_factors": [1, 2, 3]}}}, "resilience.zne"),
         ({"resilience": {"pec_mitigation": True}}, "resilience.pec_mitigation"),
         ({"resilience": {"pec": {"max_overhead": 50}}}, "resilience.pec"),
         (

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
+from coldplate.domain.extrapolators import NAMES as EXTRAPOLATORS
+
 
 class Standing(StrEnum):
     """What this server does with an option."""
@@ -83,6 +85,20 @@ def list_of(kind: Kind) -> Kind:
     """Lists of values of another kind."""
     return Kind(
         f"list of {kind.name}", lambda value: isinstance(value, list) and all(map(kind.accepts, value))
+    )
+
+
+def some(kind: Kind) -> Kind:
+    """Lists of at least one value of another kind."""
+    return Kind(
+        f"list of {kind.name}, not empty", lambda value: list_of(kind).accepts(value) and len(value) > 0
+    )
+
+
+def one_or_some(kind: Kind) -> Kind:
+    """A value of another kind, or a list of at least one."""
+    return Kind(
+        f"{kind.name}, or a list of these", lambda value: kind.accepts(value) or some(kind).accepts(value)
     )
 
 
@@ -213,28 +229,44 @@ SAMPLER = (
 )
 
 ZNE = (
-    later("resilience.zne_mitigation", BOOL, False, idle=[False]),
-    later("resilience.zne.amplifier", anything("name"), "gate_folding"),
-    later("resilience.zne.noise_factors", anything("list of number >= 1"), (1, 3, 5)),
-    later("resilience.zne.extrapolator", anything("name or names"), ("exponential", "linear")),
-    later("resilience.zne.extrapolated_noise_factors", anything("list of number >= 0"), "auto"),
+    Option("resilience.zne_mitigation", BOOL, False, levels=((2, True),)),
+    Option(
+        "resilience.zne.amplifier",
+        one_of("gate_folding", "gate_folding_front", "gate_folding_back", "pea"),
+        "gate_folding",
+        note="folding: of two-qubit gates, at random or from one end where a factor needs some only",
+    ),
+    Option(
+        "resilience.zne.noise_factors",
+        some(number("number >= 1", lambda value: value >= 1)),
+        (1, 3, 5),
+        note="those reached by folding are fitted, and told in the metadata",
+    ),
+    Option(
+        "resilience.zne.extrapolator",
+        one_or_some(one_of(*EXTRAPOLATORS)),
+        ("exponential", "linear"),
+        note="of several each Pauli string takes the first that succeeds",
+    ),
+    Option(
+        "resilience.zne.extrapolated_noise_factors",
+        auto_or(list_of(number("number >= 0", lambda value: value >= 0))),
+        "auto",
+        note="where every fit is evaluated; auto: 0 and the noise factors",
+    ),
 )
 
 PEC = (
     later("resilience.pec_mitigation", BOOL, False, idle=[False]),
-    later("resilience.pec.max_overhead", anything("number > 0"), 100),
-    later("resilience.pec.noise_gain", anything("auto | number >= 0"), "auto"),
+    later("resilience.pec.max_overhead", number("number > 0", lambda value: value > 0), 100),
+    later("resilience.pec.noise_gain", auto_or(number("number >= 0", lambda value: value >= 0)), "auto"),
 )
 
 LAYER_NOISE = (
-    later("resilience.layer_noise_learning.max_layers_to_learn", anything("integer >= 0"), 4),
-    later("resilience.layer_noise_learning.shots_per_randomization", anything("integer >= 1"), 128),
-    later("resilience.layer_noise_learning.num_randomizations", anything("integer >= 1"), 32),
-    later(
-        "resilience.layer_noise_learning.layer_pair_depths",
-        anything("list of integer >= 0"),
-        (0, 1, 2, 4, 16, 32),
-    ),
+    later("resilience.layer_noise_learning.max_layers_to_learn", at_least(0), 4),
+    later("resilience.layer_noise_learning.shots_per_randomization", COUNT, 128),
+    later("resilience.layer_noise_learning.num_randomizations", COUNT, 32),
+    later("resilience.layer_noise_learning.layer_pair_depths", some(at_least(0, 200)), (0, 1, 2, 4, 16, 32)),
     later("resilience.layer_noise_model", anything("list of layer errors")),
 )
 

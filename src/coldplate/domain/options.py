@@ -13,9 +13,10 @@ from typing import Any
 
 import msgspec
 
+from coldplate.domain.option_conflicts import check_together
 from coldplate.domain.option_tables import LATER, TABLES, Option, Standing
 from coldplate.domain.options_v1 import check_v1, is_v1
-from coldplate.errors import BadRequest, IncompatibleOptions, NotYet, UnknownProgram
+from coldplate.errors import BadRequest, NotYet, UnknownProgram
 
 PAYLOAD = {"sampler": "pubs", "estimator": "pubs", "executor": "quantum_program"}
 SETTINGS = {
@@ -26,10 +27,6 @@ SETTINGS = {
 SCHEMA_VERSIONS = ("v0.1", "v0.2", "v1.0", "v1.1", "v2.0")
 DEFAULT_LEVEL, HIGHEST_LEVEL = 1, 2
 MAX_SHOWN = 60  # characters of a wrong value that an error shows
-LEARNING = (
-    "resilience.measure_noise_learning.num_randomizations",
-    "resilience.measure_noise_learning.shots_per_randomization",
-)
 
 
 @dataclass(frozen=True)
@@ -148,8 +145,6 @@ def settle_level(level: Any) -> int:
         return DEFAULT_LEVEL
     if type(level) is not int or not 0 <= level <= HIGHEST_LEVEL:
         raise BadRequest(f"resilience_level is {shown(level)}, not an integer from 0 to {HIGHEST_LEVEL}.")
-    if level == HIGHEST_LEVEL:
-        raise NotYet("resilience_level=2")
     return int(level)
 
 
@@ -177,24 +172,6 @@ def check_value(option: Option, value: Any) -> None:
         raise BadRequest(f"options.{option.path} is {shown(value)}, not {option.kind.name}.")
     if option.standing is Standing.NOT_YET and value not in option.idle:
         raise NotYet(f"options.{option.path}")
-
-
-def check_together(program: str, *, given: Mapping[str, Any], settled: Mapping[str, Any]) -> None:
-    """Refuse options that are right alone, but not together."""
-    if program == "sampler":
-        meas_type = settled["execution.meas_type"]
-        if settled["twirling.enable_measure"] and meas_type != "classified":
-            raise IncompatibleOptions(
-                "options.twirling.enable_measure needs bits to flip back, and "
-                f"options.execution.meas_type is {meas_type}."
-            )
-    if program == "estimator" and not settled["resilience.measure_mitigation"]:
-        for path in LEARNING:
-            if path in given:
-                raise IncompatibleOptions(
-                    f"options.{path} is given, but options.resilience.measure_mitigation is off.",
-                    solution="Turn measure_mitigation on, or leave measure_noise_learning out.",
-                )
 
 
 def suggestion(name: str, known: Mapping[str, Any] | set[str]) -> str:
@@ -225,7 +202,14 @@ def coverage() -> list[Coverage]:
         for program, table in TABLES.items()
         for option in table
     ]
-    level = Coverage("estimator", "resilience_level", "0 | 1 | 2", "1", "honoured", "2 is not yet supported")
+    level = Coverage(
+        "estimator",
+        "resilience_level",
+        "0 | 1 | 2",
+        "1",
+        "honoured",
+        "what each level turns on is in the defaults below",
+    )
     rows += [Coverage(program, "(every option)", "", "", str(Standing.NOT_YET), "") for program in LATER]
     return [level, *rows]
 

@@ -161,10 +161,12 @@ def twirl_variance(bits: NDArray[np.uint8], masks: Words, coefficients: csr_arra
         bits: Shape ``(params, num_randomizations, shots, num_bytes)``.
     """
     means = string_means(bits, masks)
-    return mean_variance(coefficients @ np.moveaxis(means, -1, 0).reshape(len(masks), -1), means.shape[:2])
+    return mean_variance(
+        coefficients @ np.moveaxis(means, -1, 0).reshape(len(masks), -1), means.shape[:2], paired=True
+    )
 
 
-def mean_variance(flat: Floats, shape: tuple[int, ...]) -> Floats:
+def mean_variance(flat: Floats, shape: tuple[int, ...], *, paired: bool) -> Floats:
     """Variance of the mean over randomizations.
 
     Readout is flipped in pairs of opposite randomizations, which are not independent, so pairs are what is
@@ -173,17 +175,20 @@ def mean_variance(flat: Floats, shape: tuple[int, ...]) -> Floats:
     Args:
         flat: Shape ``(sums, params * num_randomizations)``.
         shape: ``(params, num_randomizations)``.
+        paired: They are such randomizations; else any groups of shots.
 
     Returns:
         Shape ``(params, sums)``.
     """
     found = flat.reshape(-1, *shape)
     number = shape[1]
-    if number // 2 >= FEWEST_PAIRS:
+    if paired and number // 2 >= FEWEST_PAIRS:
         half = number // 2
         opposite = found[..., number - half :]
-        paired = (found[..., :half] + opposite) / 2
-        found = np.concatenate([paired, found[..., half : number - half]], axis=-1)
+        together = (found[..., :half] + opposite) / 2
+        found = np.concatenate([together, found[..., half : number - half]], axis=-1)
+    if found.shape[-1] < 2:
+        return np.zeros(found.shape[:-1]).T
     variances: Floats = found.var(axis=-1, ddof=1) / found.shape[-1]
     return variances.T
 

@@ -14,14 +14,16 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.transpiler import Target
 
 from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program
+from coldplate.circuits.rotation import Rotation
 from coldplate.engine import program
 from coldplate.engine.budget import estimator_budget
 from coldplate.engine.estimates import Floats, Shown, estimate
+from coldplate.engine.extrapolation import extrapolate
 from coldplate.engine.measuring import Plan, plan, to_item
 from coldplate.engine.options import EstimatorOptions
 from coldplate.engine.variants import Variant, variants
 from coldplate.mitigation import trex
-from coldplate.mitigation.trex import Readout
+from coldplate.mitigation.trex import Readout, TrexOptions
 
 
 @dataclass(frozen=True)
@@ -66,7 +68,10 @@ def prepare(
             twirling=options.twirling,
         )
         plans.append(plan(pub, budget, index=index))
-    runs = tuple(variants(one.pub.circuit, options, rng) if one.measures else () for one in plans)
+    native = Rotation.of(target).native
+    runs = tuple(
+        variants(one.pub.circuit, options, native=native, rng=rng) if one.measures else () for one in plans
+    )
     items = [
         to_item(one, variant, options.twirling, target=target, rng=rng)
         for one, ways in zip(plans, runs, strict=True)
@@ -74,20 +79,27 @@ def prepare(
     ]
     qubits: tuple[int, ...] = ()
     if options.trex is not None and items:
-        measuring = [one for one in plans if one.measures]
-        qubits = tuple(sorted({qubit for one in measuring for qubit in one.terms.qubits}))
-        items.append(
-            trex.calibration(
-                qubits,
-                target,
-                num_qubits=max(one.pub.circuit.num_qubits for one in measuring),
-                options=options.trex,
-                shots=max(one.budget.total for one in measuring),
-                rng=rng,
-            )
-        )
+        qubits, calibration = calibrate(plans, options.trex, target=target, rng=rng)
+        items.append(calibration)
     built = program.build(items, options.execution, clock_start=clock_start)
     return Prepared(built, tuple(plans), runs, qubits)
+
+
+def calibrate(
+    plans: Sequence[Plan], options: TrexOptions, *, target: Target, rng: Generator
+) -> tuple[tuple[int, ...], Item]:
+    """The qubits that any plan measures, and the item that shows how they are read."""
+    measuring = [one for one in plans if one.measures]
+    qubits = tuple(sorted({qubit for one in measuring for qubit in one.terms.qubits}))
+    item = trex.calibration(
+        qubits,
+        target,
+        num_qubits=max(one.pub.circuit.num_qubits for one in measuring),
+        options=options,
+        shots=max(one.budget.total for one in measuring),
+        rng=rng,
+    )
+    return qubits, item
 
 
 def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -> PrimitiveResult[PubResult]:
@@ -106,8 +118,16 @@ def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -
     results = []
     for one, ways in zip(prepared.plans, prepared.runs, strict=True):
         shown = shows(one, ways, pairs)
-        fields = estimate(one, shown, readout, by_twirl=options.twirling.gates) if shown else known(one)
         metadata = describe(one, options, shown)
+        if not shown:
+            fields = known(one, options)
+        elif options.zne is None:
+            fields = estimate(one, shown, readout, by_twirl=options.twirling.gates)
+        else:
+            found = extrapolate(one, shown, readout, options.zne, by_twirl=options.twirling.gates)
+            fields = found.fields
+            metadata["resilience"]["zne"] = {"extrapolator": nested(found.extrapolators, one.pub.shape)}
+            metadata["coldplate"]["noise_factors_reached"] = [way.factor for way in ways]
         if lost := int(np.isnan(fields["evs"]).sum()):
             metadata["coldplate"]["too_noisy_to_mitigate"] = lost
         results.append(PubResult(DataBin(**fields, shape=one.pub.shape), metadata=metadata))
@@ -119,15 +139,31 @@ def shows(one: Plan, ways: Sequence[Variant], pairs: Iterator[tuple[Item, ItemOu
     return [Shown.of(variant, *next(pairs), num_bits=len(one.terms.qubits)) for variant in ways]
 
 
-def known(one: Plan) -> dict[str, Floats]:
+def known(one: Plan, options: EstimatorOptions) -> dict[str, Floats]:
     """The fields of a result whose observables are only identities."""
     constants = one.terms.constants.reshape(one.pub.observables.shape)
-    nothing = np.zeros(one.pub.shape)
+    sure = np.broadcast_to(constants, one.pub.shape)
+    axes: dict[str, tuple[int, ...]] = {"evs": (), "stds": (), "ensemble_standard_error": ()}
+    if options.zne is not None:
+        factors = (len(options.zne.noise_factors),)
+        by_model = (len(options.zne.extrapolators), len(options.zne.points))
+        axes |= {"evs_noise_factors": factors, "stds_noise_factors": factors}
+        axes |= {"ensemble_stds_noise_factors": factors}
+        axes |= {"evs_extrapolated": by_model, "stds_extrapolated": by_model}
     return {
-        "evs": np.broadcast_to(constants, one.pub.shape).copy(),
-        "stds": nothing,
-        "ensemble_standard_error": nothing.copy(),
+        name: np.broadcast_to(
+            (sure if name.startswith("evs") else np.zeros(one.pub.shape))[(..., *[None] * len(more))],
+            (*one.pub.shape, *more),
+        ).copy()
+        for name, more in axes.items()
     }
+
+
+def nested(words: list[str], shape: tuple[int, ...]) -> Any:
+    """Words in nested lists of a shape; one word for all where they agree."""
+    if len(set(words)) == 1:
+        return words[0]
+    return np.array(words, dtype=object).reshape(shape).tolist()
 
 
 def describe(one: Plan, options: EstimatorOptions, shown: Sequence[Shown]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 from coldplate.circuits.layers import Strategy
 from coldplate.circuits.program import MeasLevel
 from coldplate.mitigation.trex import TrexOptions
+from coldplate.mitigation.zne import ZneOptions
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ class EstimatorOptions:
     Attributes:
         default_shots: Shots of a pub without precision; overrides `default_precision`.
         trex: Readout mitigation; None: off. While it is on, measurements are twirled.
+        zne: Extrapolation to no noise; None: off.
         metadata: The options that the result's metadata repeat.
     """
 
@@ -83,6 +85,7 @@ class EstimatorOptions:
     default_precision: float = 0.015625
     twirling: Twirling = Twirling(measure=True)
     trex: TrexOptions | None = TrexOptions()
+    zne: ZneOptions | None = None
     execution: Execution = Execution()
     seed: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)

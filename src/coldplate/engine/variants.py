@@ -9,6 +9,7 @@ from qiskit.circuit import QuantumCircuit
 
 from coldplate.engine.options import EstimatorOptions
 from coldplate.mitigation.twirl import Injection
+from coldplate.mitigation.zne import fold
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,20 @@ class Variant:
     num_randomizations: int | None = None
 
 
-def variants(circuit: QuantumCircuit, _options: EstimatorOptions, _rng: Generator) -> tuple[Variant, ...]:
-    """How a pub's circuit is run by the options of its job."""
-    return (Variant(circuit),)
+def variants(
+    circuit: QuantumCircuit, options: EstimatorOptions, *, native: bool, rng: Generator
+) -> tuple[Variant, ...]:
+    """How a pub's circuit is run by the options of its job.
+
+    Args:
+        native: Gates must stay those of a device.
+
+    Raises:
+        IncompatibleOptions: A gate can't be folded.
+    """
+    if options.zne is None:
+        return (Variant(circuit),)
+    return tuple(
+        Variant(*fold(circuit, factor, amplifier=options.zne.amplifier, native=native, rng=rng))
+        for factor in options.zne.noise_factors
+    )

@@ -8,6 +8,7 @@ from typing import Any
 from coldplate.domain.options import settle
 from coldplate.engine.options import EstimatorOptions, Execution, SamplerOptions, Twirling
 from coldplate.mitigation.trex import TrexOptions
+from coldplate.mitigation.zne import ZneOptions
 from coldplate.wire.limits import Budget
 from coldplate.wire.noise_model import noise_model
 from coldplate.wire.tagged import VALUES, decode
@@ -48,6 +49,7 @@ def estimator_options(params: Mapping[str, Any]) -> EstimatorOptions:
         default_precision=settled["default_precision"],
         twirling=twirling(settled, measure=measure),
         trex=trex if mitigated else None,
+        zne=zne(settled) if settled["resilience.zne_mitigation"] else None,
         execution=execution(settled),
         seed=settled["simulator.seed_simulator"] if seed is None else seed,
         metadata=estimator_metadata(settled, measure=measure),
@@ -116,6 +118,21 @@ def twirling(settled: Mapping[str, Any], *, measure: bool) -> Twirling:
     )
 
 
+def zne(settled: Mapping[str, Any]) -> ZneOptions:
+    """How noise is amplified and extrapolated."""
+    factors, points = (
+        settled["resilience.zne.noise_factors"],
+        settled["resilience.zne.extrapolated_noise_factors"],
+    )
+    names = settled["resilience.zne.extrapolator"]
+    return ZneOptions(
+        amplifier=settled["resilience.zne.amplifier"],
+        noise_factors=tuple(factors),
+        extrapolators=(names,) if isinstance(names, str) else tuple(names),
+        points=(0, *factors) if points == "auto" else tuple(points),
+    )
+
+
 def number(value: int | str) -> int | None:
     """A number; None for "auto"."""
     return None if isinstance(value, str) else value
@@ -126,9 +143,18 @@ def estimator_metadata(settled: Mapping[str, Any], *, measure: bool) -> dict[str
     decoupling = ("enable", "sequence_type", "extra_slack_distribution", "scheduling_method")
     twirls = ("enable_gates", "num_randomizations", "shots_per_randomization", "strategy")
     mitigation = ("measure_mitigation", "zne_mitigation", "pec_mitigation")
+    resilience: dict[str, Any] = {name: settled[f"resilience.{name}"] for name in mitigation}
+    if settled["resilience.zne_mitigation"]:
+        chosen = zne(settled)
+        resilience["zne"] = {
+            "amplifier": chosen.amplifier,
+            "noise_factors": list(chosen.noise_factors),
+            "extrapolator": list(chosen.extrapolators),
+            "extrapolated_noise_factors": list(chosen.points),
+        }
     return {
         "dynamical_decoupling": {name: settled[f"dynamical_decoupling.{name}"] for name in decoupling},
         "twirling": {name: settled[f"twirling.{name}"] for name in twirls}
         | {"enable_measure": measure, "interleave_randomizations": True},
-        "resilience": {name: settled[f"resilience.{name}"] for name in mitigation},
+        "resilience": resilience,
     }

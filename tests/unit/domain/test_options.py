@@ -6,6 +6,7 @@ import json
 
 import pytest
 
+from coldplate.domain.option_conflicts import check_extrapolation
 from coldplate.domain.options import check_params, coverage, settle
 from coldplate.errors import BadRequest, ColdplateError, IncompatibleOptions, NotYet, UnknownProgram
 
@@ -44,8 +45,6 @@ def test_options_that_are_honoured_pass(program, options):
     ("program", "options", "path"),
     [
         ("sampler", {"dynamical_decoupling": {"enable": True}}, "options.dynamical_decoupling.enable"),
-        ("estimator", {"resilience": {"zne_mitigation": True}}, "options.resilience.zne_mitigation"),
-        ("estimator", {"resilience": {"zne": {"noise_factors": [1, 2]}}}, "resilience.zne.noise_factors"),
         ("estimator", {"resilience": {"pec_mitigation": True}}, "options.resilience.pec_mitigation"),
         ("estimator", {"resilience": {"layer_noise_model": []}}, "options.resilience.layer_noise_model"),
         ("estimator", {"execution": {"scheduler_timing": True}}, "options.execution.scheduler_timing"),
@@ -131,9 +130,49 @@ def test_pubs_stay_unopened():
     check_params("sampler", b'{"pubs": [{"__type__": "QuantumCircuit", "__value__": "not a circuit"}]}')
 
 
-def test_resilience_level_2_is_not_yet():
-    with pytest.raises(NotYet, match="resilience_level=2"):
-        check_params("estimator", params("estimator", resilience_level=2))
+@pytest.mark.parametrize(
+    ("level", "on"), [(0, [False] * 4), (1, [False, True, True, False]), (2, [True, True, True, True])]
+)
+def test_the_resilience_level_says_what_is_on(level, on):
+    paths = ["twirling.enable_gates", "twirling.enable_measure"]
+    paths += ["resilience.measure_mitigation", "resilience.zne_mitigation"]
+    settled = settle("estimator", {"resilience_level": level})
+    assert [settled[path] for path in paths] == on
+    given = {"resilience": {"zne_mitigation": not on[3]}, "twirling": {"enable_gates": not on[0]}}
+    settled = settle("estimator", {"resilience_level": level, "options": given})
+    assert [settled[path] for path in paths] == [not on[0], on[1], on[2], not on[3]]
+
+
+@pytest.mark.parametrize(
+    ("resilience", "names"),
+    [
+        (
+            {
+                "zne_mitigation": True,
+                "zne": {"noise_factors": [1, 1, 3], "extrapolator": "polynomial_degree_2"},
+            },
+            ["zne.extrapolator polynomial_degree_2 needs 3", "zne.noise_factors"],
+        ),
+        (
+            {"zne_mitigation": True, "zne": {"extrapolator": ["fallback", "double_exponential"]}},
+            ["double_exponential needs 4", "noise_factors"],
+        ),
+    ],
+)
+def test_options_that_exclude_each_other_are_refused_with_both_names(resilience, names):
+    with pytest.raises(IncompatibleOptions) as error:
+        check_params("estimator", params("estimator", {"resilience": resilience}))
+    assert all(name in error.value.message for name in names)
+    assert error.value.code == 1521
+
+
+def test_pec_excludes_zne():
+    with pytest.raises(IncompatibleOptions, match=r"pec_mitigation and .*zne_mitigation cannot be"):
+        check_extrapolation({"resilience.zne_mitigation": True, "resilience.pec_mitigation": True})
+
+
+def test_too_few_noise_factors_do_not_matter_while_zne_is_off():
+    check_params("estimator", params("estimator", {"resilience": {"zne": {"noise_factors": [1]}}}))
 
 
 def test_an_unknown_program_is_named():
