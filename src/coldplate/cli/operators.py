@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from coldplate.cli.stored import Account, stored
-from coldplate.cli.terminal import AsJson, Data, fail, show
+from coldplate.cli.terminal import AsJson, Data, fail, read_settings, show
 from coldplate.connection import find
 
 app = typer.Typer()
@@ -122,20 +122,35 @@ def list_all_instances(data: Data = None, as_json: AsJson = False) -> None:
 
 @database.command("check")
 def check_database(data: Data = None) -> None:
-    """Check that the database is whole and belongs to this release; exit code 1 if not."""
-    import sqlite3
+    """Check that the database and the files of all jobs are whole; exit code 1 if not. Changes nothing."""
+    from coldplate.audit import audit
+    from coldplate.blobs import LocalBlobs
+
+    with stored(data) as (store, settings):
+        found = audit(store, LocalBlobs(settings.data / "blobs"))
+    for problem in found.problems:
+        typer.echo(problem)
+    if found.problems:
+        fail(f"{settings.data} is damaged ({len(found.problems)} problems). Restore it from a backup.")
+    orphans = f" {len(found.orphans)} files belong to no job and will be swept up." if found.orphans else ""
+    typer.echo(f"{settings.data} is whole: {found.jobs} jobs, {found.files} files.{orphans}")
+
+
+@database.command("backup")
+def back_up_database(target: Path, data: Data = None) -> None:
+    """Copy all into a private directory, also while the server runs; again: only what is new."""
+    from coldplate.backup import back_up
 
     with stored(data) as (_, settings):
-        file = settings.data / "coldplate.db"
-    try:
-        with contextlib.closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
-            wrong = [row[0] for row in connection.execute("PRAGMA integrity_check") if row[0] != "ok"]
-            broken = connection.execute("PRAGMA foreign_key_check")
-            wrong += [f"broken reference in {row[0]}" for row in broken]
-    except sqlite3.DatabaseError as error:  # too damaged to be checked
-        wrong = [str(error)]
-    for line in wrong:
-        typer.echo(line)
-    if wrong:
-        fail(f"{file} is damaged. Restore the data directory from a copy.")
-    typer.echo(f"{file} is whole.")
+        found = back_up(settings.data, target)
+    typer.echo(f"{target} holds {found.jobs} jobs and {found.files} files, and is whole.")
+
+
+@database.command("restore")
+def restore_database(source: Path, data: Data = None) -> None:
+    """Put a backup into a data directory that has no database yet."""
+    from coldplate.backup import restore
+
+    settings = read_settings({"data": data})
+    found = restore(source, settings.data)
+    typer.echo(f"{settings.data} holds {found.jobs} jobs and {found.files} files, and is whole.")

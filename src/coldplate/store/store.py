@@ -25,6 +25,7 @@ from coldplate.domain.snapshot import Snapshot
 from coldplate.domain.user import Role, User
 from coldplate.errors import Unavailable
 from coldplate.store import (
+    audit,
     backends,
     jobs,
     people,
@@ -73,6 +74,10 @@ class Store:
         if revision != schema.HEAD:
             with self._database.writing() as connection:
                 schema.bring_up_to_date(connection, revision)
+
+    def is_current(self) -> bool:
+        """Whether the tables are as this release makes them."""
+        return self._read(schema.revision) == schema.HEAD
 
     def close(self) -> None:
         """Write what is still to be written, and close all connections."""
@@ -224,6 +229,14 @@ class Store:
     def all_job_ids(self) -> set[str]:
         """Ids of all jobs: files of others belong to none."""
         return self._read(jobs.ids)
+
+    def all_jobs(self) -> list[Job]:
+        """All jobs of all instances, in the order of acceptance."""
+        return self._read(jobs.every)
+
+    def contradictions(self) -> list[str]:
+        """What is wrong with the tables, one sentence each."""
+        return self._read(lambda connection: list(audit.contradictions(connection)))
 
     def start(
         self, id: JobId, *, lane: int, now: datetime, lease_s: float, worker: str = SERVER

@@ -7,6 +7,7 @@ import errno
 import logging
 import re
 import sys
+import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,9 @@ from coldplate.workers.pool import Limits, Receipt, Ticket
 
 Find = Callable[[str], Run]
 Load = Callable[[str, Path | None], Backend]
+
+STORE_TROUBLE = {errno.ENOSPC, errno.EDQUOT, errno.EIO}  # the machine's, not the job's
+STORE_PAUSES_S = (0.1, 0.5, 2.0, *(5.0,) * 11)  # between attempts to store a result: a minute in all
 
 MAX_LOG = 1 << 20  # characters of a job's log
 MAX_CAUSE = 200  # characters of an unforeseen error's text that its reason shows
@@ -68,7 +72,12 @@ def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Re
     passing("T7-device-opened", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
     context = Context(seed=ticket.seed, in_session=ticket.in_session, log=JOB_LOG.info)
     answer = run(params, backend, context)
-    size, sha256 = blobs.put(ticket.result_key, answer.body)
+    try:
+        size, sha256 = store_result(ticket, answer.body, blobs)
+    except OSError as error:
+        if error.errno not in STORE_TROUBLE:
+            raise
+        return receipts.lost(ticket, f"The job's result can't be stored ({error.strerror}).")
     passing("T8-result-stored", job=ticket.job, fence=ticket.fence)
     return Receipt(
         ticket.job,
@@ -88,6 +97,19 @@ def read_params(ticket: Ticket, blobs: LocalBlobs) -> bytes:
             return file.read()
     except FileNotFoundError as error:
         raise JobFailure("The job's inputs are missing from the service's store.") from error
+
+
+def store_result(ticket: Ticket, body: bytes, blobs: LocalBlobs) -> tuple[int, str]:
+    """Store a result, also on a disk that is full for a while: the work is done, and not the job to blame."""
+    for pause_s in STORE_PAUSES_S:
+        try:
+            return blobs.put(ticket.result_key, body)
+        except OSError as error:
+            if error.errno not in STORE_TROUBLE:
+                raise
+            JOB_LOG.warning("The result can't be stored yet (%s).", error.strerror)
+            time.sleep(pause_s)
+    return blobs.put(ticket.result_key, body)
 
 
 def versions() -> dict[str, Any]:

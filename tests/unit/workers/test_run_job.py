@@ -11,6 +11,7 @@ import pytest
 from coldplate.blobs import LocalBlobs
 from coldplate.errors import NotIsa
 from coldplate.programs.registry import Answer
+from coldplate.workers import run_job as run_job_module
 from coldplate.workers.pool import Receipt, Ticket
 from coldplate.workers.run_job import MAX_LOG, run_job
 
@@ -179,3 +180,40 @@ def test_jobs_do_not_share_the_global_random_state(run):
         np.random.seed(1)  # as every child finds it after the fork
         run(program)
     assert drawn[0] != drawn[1]
+
+
+@pytest.fixture
+def full_for(monkeypatch):
+    """The disk takes no result for so many attempts."""
+
+    def fill(times, number=28):
+        put, left = LocalBlobs.put, iter(range(times))
+
+        def full(blobs, key, data):
+            if key.startswith("result") and next(left, None) is not None:
+                raise OSError(number, "No space left on device")
+            return put(blobs, key, data)
+
+        monkeypatch.setattr(LocalBlobs, "put", full)
+        monkeypatch.setattr(run_job_module, "STORE_PAUSES_S", (0.0, 0.0))
+
+    return fill
+
+
+def test_result_waits_for_room_on_the_disk(run, blobs, full_for):
+    full_for(2)
+    assert run(lambda *_: Answer(b"result", usage_s=0)).outcome == "Completed"
+    assert "No space left" in log_of(blobs)
+
+
+def test_result_that_finds_no_room_is_not_the_jobs_fault(run, full_for):
+    full_for(3)
+    receipt = run(lambda *_: Answer(b"result", usage_s=0))
+    assert (receipt.outcome, receipt.lost) == ("Failed", True)
+    assert "can't be stored" in receipt.reason
+
+
+def test_result_that_is_too_large_is_the_jobs_fault_at_once(run, full_for):
+    full_for(1, number=27)
+    receipt = run(lambda *_: Answer(b"result", usage_s=0))
+    assert (receipt.code, receipt.lost) == (1520, False)
