@@ -32,9 +32,8 @@ def audit(store: Store, blobs: LocalBlobs) -> Findings:
     """Check the tables, and every file that a job must have: there, as long and with the SHA-256 it had."""
     found = Findings()
     try:
-        found.problems += store.contradictions()
         keys = set(blobs.list(""))  # before the jobs: whatever is written meanwhile is no orphan
-        jobs = store.all_jobs()
+        jobs, found.problems = store.audited()
     except Unavailable as error:  # too damaged to be read
         return Findings([error.message])
     needed: set[str] = set()

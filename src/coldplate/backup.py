@@ -44,8 +44,9 @@ def back_up(data: Path, target: Path) -> Findings:
     for _ in range(TRIES):
         copy_database(data / DATABASE, target / DATABASE)
         with contextlib.closing(Store(f"sqlite:///{target / DATABASE}")) as store:
-            wanted = [key for job in store.all_jobs() for key in may_have(job)]
-            needed = {key for job in store.all_jobs() for key, *_ in must_have(job)}
+            jobs, _ = store.audited()
+        wanted = [key for job in jobs for key in may_have(job)]
+        needed = {key for job in jobs for key, *_ in must_have(job)}
         missing = copy_files(LocalBlobs(data / BLOBS), blobs, wanted) & needed
         if not missing:
             break

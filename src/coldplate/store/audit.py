@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, select, text
+
+from coldplate.domain.job import Job
+from coldplate.store.rows import job_from
+from coldplate.store.tables import job
 
 # Each query finds rows that can't be; its columns fill the sentence.
 CONTRADICTIONS = {
@@ -45,6 +49,12 @@ CONTRADICTIONS = {
         SELECT role.account, user, instance.id FROM role JOIN instance ON instance.id = role.instance
         WHERE instance.account != role.account""",
 }
+
+
+def audited(connection: Connection) -> tuple[list[Job], list[str]]:
+    """All jobs, in the order of acceptance and without their tags; and what is wrong with the tables."""
+    every = connection.execute(select(job).order_by(job.c.number))
+    return [job_from(row, ()) for row in every], list(contradictions(connection))
 
 
 def contradictions(connection: Connection) -> Iterator[str]:

@@ -98,11 +98,6 @@ def ids(connection: Connection) -> set[str]:
     return set(connection.execute(select(jobs.c.id)).scalars())
 
 
-def every(connection: Connection) -> list[Job]:
-    """All jobs, in the order of acceptance, without their tags."""
-    return [job_from(row, ()) for row in connection.execute(select(jobs).order_by(jobs.c.number))]
-
-
 def cut(query: Select[Any], *, limit: int, offset: int) -> Select[Any]:
     """A page of a query, whatever numbers were asked for."""
     return query.limit(min(max(limit, 0), MOST)).offset(min(max(offset, 0), MOST))

@@ -230,13 +230,9 @@ class Store:
         """Ids of all jobs: files of others belong to none."""
         return self._read(jobs.ids)
 
-    def all_jobs(self) -> list[Job]:
-        """All jobs of all instances, in the order of acceptance."""
-        return self._read(jobs.every)
-
-    def contradictions(self) -> list[str]:
-        """What is wrong with the tables, one sentence each."""
-        return self._read(lambda connection: list(audit.contradictions(connection)))
+    def audited(self) -> tuple[list[Job], list[str]]:
+        """All jobs, without their tags; and what is wrong with the tables, one sentence each."""
+        return self._read(audit.audited)
 
     def start(
         self, id: JobId, *, lane: int, now: datetime, lease_s: float, worker: str = SERVER
