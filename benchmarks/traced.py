@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
-from functools import partial, wraps
+from functools import wraps
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,13 @@ def trace_server(points: Points) -> None:
     around(Loop, "done", lambda _loop, receipt: points.note("told", receipt.job), done)
 
 
+def traced_pool(pool: Callable[..., Any]) -> Callable[..., Any]:
+    """A pool whose jobs note their steps."""
+    return lambda **given: pool(
+        **given | {"options": [*given["options"], "--entry", "benchmarks.traced:run"]}
+    )
+
+
 # --- in a job's process -------------------------------------------------------------------------
 
 STEPS = {  # of a sampler job, each noted at its end
@@ -147,7 +154,7 @@ def main() -> None:
     data = Path(sys.argv[sys.argv.index("--data") + 1])
     os.environ["PYTHONPATH"] = str(Path(__file__).parents[1])  # for the zygote to find this module
     trace_server(Points(data / FILE))
-    server.LocalPool = partial(server.LocalPool, options=("--entry", "benchmarks.traced:run"))
+    server.LocalPool = traced_pool(server.LocalPool)
     serve()
 
 

@@ -5,17 +5,22 @@ from __future__ import annotations
 import ctypes
 import json
 import os
+import platform
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from coldplate.workers.child import RECEIPT_FD, encode_receipt
 from coldplate.workers.pool import Receipt, Ticket
+
+SYS_EXIT = {"x86_64": 60, "aarch64": 93}[platform.machine()]  # ends one thread
 
 
 def run(ticket: Ticket) -> Receipt:
@@ -105,6 +110,19 @@ def look_around(ticket: Ticket) -> Receipt:
     return Receipt(ticket.job, ticket.fence, "Completed", metrics=seen)
 
 
+def hand_in_and_stay(ticket: Ticket) -> None:
+    """Tell of an end that has not come."""
+    os.write(RECEIPT_FD, encode_receipt(Receipt(ticket.job, ticket.fence, "Completed")))
+    sleep(ticket)
+
+
+def hand_in_and_leave_a_thread(ticket: Ticket) -> None:
+    """The main thread ends alone, as no Python program would."""
+    threading.Thread(target=sleep, args=(ticket,)).start()
+    os.write(RECEIPT_FD, encode_receipt(Receipt(ticket.job, ticket.fence, "Completed")))
+    ctypes.CDLL(None).syscall(SYS_EXIT, 0)
+
+
 def raise_interrupt(_ticket: Ticket) -> None:
     raise KeyboardInterrupt
 
@@ -128,6 +146,8 @@ DEEDS: dict[str, Callable[[Ticket], Receipt | None]] = {
     "exit": raise_exit,
     "interrupt": raise_interrupt,
     "meet": meet,
+    "hand in and stay": hand_in_and_stay,
+    "hand in and leave a thread": hand_in_and_leave_a_thread,
     "look around": look_around,
     "another's receipt": lambda ticket: Receipt("other", ticket.fence, "Completed"),
     "large metrics": lambda t: Receipt(t.job, t.fence, "Completed", usage_s=2.0, metrics={"x": "y" * 9000}),

@@ -42,7 +42,9 @@ class Child:
     spare: bool  # born before its ticket came
     oom_kills: int = 0  # of the machine, when it started
     ticket: Ticket | None = None  # None: it waits for one
+    words: bytes = b""  # what it has said on `receipt`
     killed: bool = False
+    told: bool = False  # its end is known to the pool
     exit: int | None = None  # set when the leader is reaped; its group may live on a little
     cpu_s: float = 0.0
 
@@ -61,6 +63,20 @@ class Child:
         with contextlib.suppress(OSError):
             return self.tickets.recv(1, socket.MSG_DONTWAIT) == ENTERED
         return False
+
+    def listen(self) -> None:
+        """Take what it has said."""
+        with contextlib.suppress(BlockingIOError):
+            self.words += os.read(self.receipt, MAX_RECEIPT)
+
+    def handed_in(self) -> Receipt | None:
+        """Its receipt, if it has said one that is its own."""
+        with contextlib.suppress(msgspec.MsgspecError):
+            receipt = msgspec.json.decode(self.words, type=Receipt)
+            ticket = self.ticket
+            if ticket is not None and (receipt.job, receipt.fence) == (ticket.job, ticket.fence):
+                return receipt
+        return None
 
     def close(self) -> None:
         """Forget it; one that still waits for a ticket ends."""
@@ -158,22 +174,18 @@ def encode_receipt(receipt: Receipt) -> bytes:
     return msgspec.json.encode(replace(receipt, metrics={}))
 
 
-def last_words(child: Child, ticket: Ticket, status: int) -> Ended:
+def last_words(child: Child, ticket: Ticket) -> Ended:
     """What a dead child left: its receipt if it is one, and the end of its stderr."""
-    receipt, tail = None, b""
-    with contextlib.suppress(BlockingIOError, msgspec.MsgspecError):
-        receipt = msgspec.json.decode(os.read(child.receipt, MAX_RECEIPT), type=Receipt)
-    if receipt is not None and (receipt.job, receipt.fence) != (ticket.job, ticket.fence):
-        receipt = None
-    if receipt is None:
-        size = os.fstat(child.stderr).st_size
-        tail = os.pread(child.stderr, MAX_TAIL, max(0, size - MAX_TAIL))
+    child.listen()
+    if (receipt := child.handed_in()) is not None:
+        return Ended(ticket.job, ticket.fence, exit=child.exit or 0, cpu_s=child.cpu_s, receipt=receipt)
+    size = os.fstat(child.stderr).st_size
+    tail = os.pread(child.stderr, MAX_TAIL, max(0, size - MAX_TAIL))
     return Ended(
         ticket.job,
         ticket.fence,
-        exit=status,
+        exit=child.exit or 0,
         cpu_s=child.cpu_s,
-        oom_kills=0 if receipt else machine_oom_kills() - child.oom_kills,
-        receipt=receipt,
+        oom_kills=machine_oom_kills() - child.oom_kills,
         tail=tail.decode("utf-8", "replace"),
     )

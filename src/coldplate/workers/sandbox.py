@@ -158,7 +158,9 @@ def shut_in() -> None:
 
 def confine(limits: Limits) -> None:
     """Put a job's limits on this process; what it took up before is not the job's."""
-    os.environ.update(thread_variables(limits.threads))
+    threads = thread_variables(limits.threads)
+    if any(os.environ.get(name) != value for name, value in threads.items()):
+        os.environ.update(threads)
     used = resource.getrusage(resource.RUSAGE_SELF)
     cpu_s = math.ceil(limits.cpu_s + used.ru_utime + used.ru_stime)
     _limit(resource.RLIMIT_CPU, cpu_s, cpu_s + CPU_GRACE_S)

@@ -40,6 +40,7 @@ from coldplate.workers.messages import (
 from coldplate.workers.pool import Ticket
 from coldplate.workers.processes import (
     group_is_empty,
+    has_run_its_last,
     kill,
     kill_group,
     own_children,
@@ -51,6 +52,7 @@ Rehearse = Callable[[Ticket], None]
 
 BREATH_S = 0.002  # of quiet after a job, before a spare is born: who waits for the job's end comes first
 BUSY_S = 0.05  # the same while jobs run
+LOOKS, LOOK_S = 10, 60e-6  # at a child that has handed in its receipt, until its death has to be awaited
 SPARE_S = 60.0  # without a new job, after which spares are let go
 
 ENTRY = "coldplate.workers.run_job:run_job"
@@ -101,6 +103,7 @@ class Zygote:
         self._warm = warm
         self._rehearse = rehearse
         self._spares = 0 if rehearse is None else spares
+        self._selector = selectors.DefaultSelector()
         self._children: dict[int, Child] = {}
         self._unread = b""
         self._last: Ticket | None = None  # until no job has come for a while
@@ -113,20 +116,21 @@ class Zygote:
             end.setblocking(False)
         signal.signal(signal.SIGCHLD, lambda _number, _frame: None)
         signal.set_wakeup_fd(wake.fileno(), warn_on_full_buffer=False)
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._channel, selectors.EVENT_READ)
-            selector.register(woken, selectors.EVENT_READ)
-            while True:
-                ready = {key.fileobj for key, _ in selector.select(self._pause())}
-                if woken in ready:
-                    woken.recv(4096)
-                    self._reap()
-                if self._channel in ready and not self._obey():
-                    break
-                if ready:
-                    self._quiet_since = time.monotonic()
-                else:
-                    self._have_spares()
+        self._selector.register(self._channel, selectors.EVENT_READ)
+        self._selector.register(woken, selectors.EVENT_READ)
+        while True:
+            ready = [key for key, _ in self._selector.select(self._pause())]
+            if any(key.fileobj is woken for key in ready):
+                woken.recv(4096)
+                self._reap()
+            for child in [key.data for key in ready if key.data is not None]:
+                self._hear(child)
+            if any(key.fileobj is self._channel for key in ready) and not self._obey():
+                break
+            if ready:
+                self._quiet_since = time.monotonic()
+            else:
+                self._have_spares()
         self._end_all()
 
     # --- orders -------------------------------------------------------------------------------
@@ -162,10 +166,12 @@ class Zygote:
         for child in self._waiting():
             with contextlib.suppress(OSError):  # it is dead, and not reaped yet
                 child.take(ticket)
-                return child
-        child = give_birth(self._entry)
-        self._children[child.pid] = child
-        child.take(ticket)
+                break
+        else:
+            child = give_birth(self._entry)
+            self._children[child.pid] = child
+            child.take(ticket)
+        self._selector.register(child.receipt, selectors.EVENT_READ, child)
         return child
 
     def _kill(self, order: Kill) -> None:
@@ -243,12 +249,37 @@ class Zygote:
         for child in list(self._children.values()):
             if child.exit is not None and group_is_empty(child.pid):
                 del self._children[child.pid]
-                self._bury(child, child.exit)
+                self._bury(child)
 
-    def _bury(self, child: Child, status: int) -> None:
+    def _hear(self, child: Child) -> None:
+        """A child has handed in its receipt: tell it as soon as the child can do nothing any more.
+
+        To take down its memory takes the kernel longer than many a job, and nobody need wait for that.
+        """
+        if child.pid not in self._children or child.told:
+            return  # it was reaped a moment ago
+        self._selector.unregister(child.receipt)
+        child.listen()
+        if child.ticket is None or child.killed or child.handed_in() is None:
+            return
+        for _ in range(LOOKS):
+            time.sleep(
+                LOOK_S
+            )  # first: who looks at a process that has not left its memory yet may inherit it
+            # Orphans that it has left are ours by now, and are killed when it is reaped.
+            if has_run_its_last(child.pid) and set(own_children()) <= self._children.keys():
+                self._tell(last_words(child, child.ticket))
+                child.told = True
+                break
+
+    def _bury(self, child: Child) -> None:
         ticket, entered = child.ticket, child.entered
-        ended = None if ticket is None else last_words(child, ticket, status)
+        ended = None if ticket is None else last_words(child, ticket)
+        with contextlib.suppress(KeyError):
+            self._selector.unregister(child.receipt)
         child.close()
+        if child.told:
+            return
         if ticket is not None and child.spare and not child.killed and not entered:
             self._start(ticket)  # it had died before its ticket came: the job is not to blame
         elif ended is not None:
