@@ -285,7 +285,6 @@ def test_whole_width_of_a_device_is_measured(service):
             {"resilience": {"layer_noise_learning": {"max_layers_to_learn": 2}}},
             "resilience.layer_noise_learning.max_layers_to_learn",
         ),
-        ({"dynamical_decoupling": {"enable": True}}, "dynamical_decoupling.enable"),
         ({"experimental": {"crystal_ball": True}}, "experimental.crystal_ball"),
     ],
 )

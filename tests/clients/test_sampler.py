@@ -170,6 +170,49 @@ def test_twirled_gates_leave_the_ideal_result_alone(service, strategy, measure):
     assert result[0].metadata["num_randomizations"] == 16
 
 
+@pytest.mark.parametrize("sequence", ["XX", "XpXm", "XY4"])
+@pytest.mark.parametrize("scheduling", ["alap", "asap"])
+def test_decoupling_fills_idle_times_and_leaves_the_ideal_result_alone(service, sequence, scheduling):
+    circuit = QuantumCircuit(2)
+    circuit.sx(0)
+    circuit.delay(1000, 0, unit="dt")  # QPY keeps no other unit
+    circuit.sx(0)
+    circuit.measure_all()
+    decoupling = {
+        "enable": True,
+        "sequence_type": sequence,
+        "scheduling_method": scheduling,
+        "extra_slack_distribution": "edges",
+        "skip_reset_qubits": True,
+    }
+    experimental = {"execution": {"scheduler_timing": True}}
+    result = run(
+        service,
+        circuit,
+        backend="emu_quiet",
+        dynamical_decoupling=decoupling,
+        experimental=experimental,
+        **SEED,
+    )
+    assert set(result[0].data.meas.get_counts()) == {"01"}
+    told = result[0].metadata
+    # qubit 1 waits too, but it is still 0
+    assert told["coldplate"]["decoupling"] == {"sequences": 1, "idle_windows": 2}
+    timing = told["compilation"]["scheduler_timing"]
+    names = [line.split(",")[1].split("_")[0] for line in timing["timing"].split("\n")]
+    assert names.count("x") == {"XY4": 4}.get(sequence, 2)
+    assert timing["circuit_duration"] == 1000 + 2 * 8 + 390
+
+
+def test_dynamic_circuits_cant_be_decoupled(service):
+    circuit = QuantumCircuit(1, 1)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(0)
+    with pytest.raises(RuntimeJobFailureError, match=r"dynamical_decoupling.enable.*if_else.*1521"):
+        run(service, circuit, dynamical_decoupling={"enable": True})
+
+
 def test_fractional_gates_cant_be_twirled(service):
     circuit = QuantumCircuit(2)
     circuit.rx(0.3, 0)
@@ -369,8 +412,6 @@ def test_stabilizer_backend_runs_a_clifford_circuit_of_its_whole_width(service):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"dynamical_decoupling": {"enable": True}}, "dynamical_decoupling.enable"),
-        ({"experimental": {"execution": {"scheduler_timing": True}}}, "execution.scheduler_timing"),
         ({"experimental": {"execution": {"stretch_values": True}}}, "execution.stretch_values"),
         ({"experimental": {"warp_drive": 9}}, "experimental.warp_drive"),
         ({"experimental": {"method": "guess"}}, "experimental.method"),

@@ -131,19 +131,22 @@ def later(path: str, kind: Kind, default: Any = None, *, idle: Sequence[Any] = (
     return Option(path, kind, default, standing=Standing.NOT_YET, idle=tuple(idle), note=note)
 
 
-WHILE_OFF = "checked; without effect while decoupling is off, as documented"
-
 DECOUPLING = (
-    later("dynamical_decoupling.enable", BOOL, False, idle=[False]),
-    Option("dynamical_decoupling.sequence_type", one_of("XX", "XpXm", "XY4"), "XX", note=WHILE_OFF),
+    Option("dynamical_decoupling.enable", BOOL, False, note="not for dynamic circuits (1521)"),
+    Option("dynamical_decoupling.sequence_type", one_of("XX", "XpXm", "XY4"), "XX"),
     Option(
         "dynamical_decoupling.extra_slack_distribution",
         one_of("middle", "edges"),
         "middle",
-        note=WHILE_OFF,
+        note="where goes what rounding to dt leaves over",
     ),
-    Option("dynamical_decoupling.scheduling_method", one_of("alap", "asap"), "alap", note=WHILE_OFF),
-    Option("dynamical_decoupling.skip_reset_qubits", BOOL, False, note=WHILE_OFF),
+    Option("dynamical_decoupling.scheduling_method", one_of("alap", "asap"), "alap"),
+    Option(
+        "dynamical_decoupling.skip_reset_qubits",
+        BOOL,
+        False,
+        note="no pulses on qubits that wait after the start or a reset",
+    ),
 )
 
 EXECUTION = (
@@ -152,7 +155,7 @@ EXECUTION = (
 )
 
 TIMING = (
-    later("execution.scheduler_timing", BOOL, False, idle=[False]),
+    Option("execution.scheduler_timing", BOOL, False, note="the schedule, in the metadata of each pub"),
     later("execution.stretch_values", BOOL, False, idle=[False]),
 )
 
@@ -302,7 +305,7 @@ ESTIMATOR = (
 EXECUTOR = (
     Option("init_qubits", BOOL, True),
     Option("rep_delay", REP_DELAY, note="seconds; the backend's default when not given"),
-    later("scheduler_timing", BOOL, False, idle=[False]),
+    Option("scheduler_timing", BOOL, False, note="the schedule, in the metadata of each item"),
     later("stretch_values", BOOL, False, idle=[False]),
     *EXPERIMENTAL,
     Option(

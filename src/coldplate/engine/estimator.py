@@ -21,6 +21,7 @@ from coldplate.engine.estimates import Floats, Shown, estimate
 from coldplate.engine.extrapolation import extrapolate
 from coldplate.engine.measuring import Plan, plan, to_item
 from coldplate.engine.options import EstimatorOptions
+from coldplate.engine.program import Compiled
 from coldplate.engine.variants import Variant, variants
 from coldplate.mitigation import trex
 from coldplate.mitigation.trex import Readout, TrexOptions
@@ -33,12 +34,14 @@ class Prepared:
     Attributes:
         program: The items of every plan that measures, one per variant, then the readout's calibration.
         runs: The variants of each plan; none where nothing is measured.
+        compiled: Of every variant, as the items.
         readout_qubits: What the calibration measures; empty: there is none.
     """
 
     program: Program
     plans: tuple[Plan, ...]
     runs: tuple[tuple[Variant, ...], ...]
+    compiled: tuple[Compiled, ...]
     readout_qubits: tuple[int, ...] = ()
 
 
@@ -72,17 +75,20 @@ def prepare(
     runs = tuple(
         variants(one.pub.circuit, options, native=native, rng=rng) if one.measures else () for one in plans
     )
-    items = [
-        to_item(one, variant, options.twirling, target=target, rng=rng)
+    made = [
+        program.compiled(
+            to_item(one, variant, options.twirling, target=target, rng=rng), options.execution, target
+        )
         for one, ways in zip(plans, runs, strict=True)
         for variant in ways
     ]
+    items = [one.item for one in made]
     qubits: tuple[int, ...] = ()
     if options.trex is not None and items:
         qubits, calibration = calibrate(plans, options.trex, target=target, rng=rng)
         items.append(calibration)
     built = program.build(items, options.execution, clock_start=clock_start)
-    return Prepared(built, tuple(plans), runs, qubits)
+    return Prepared(built, tuple(plans), runs, tuple(made), qubits)
 
 
 def calibrate(
@@ -114,11 +120,11 @@ def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -
         item, outcome = ran.pop()
         if not outcomes.made_up:  # bits at random tell of no readout to undo
             readout = Readout.of(prepared.readout_qubits, item, outcome)
-    pairs = iter(ran)
+    pairs, compiled = iter(ran), iter(prepared.compiled)
     results = []
     for one, ways in zip(prepared.plans, prepared.runs, strict=True):
         shown = shows(one, ways, pairs)
-        metadata = describe(one, options, shown)
+        metadata = describe(one, options, shown, [next(compiled) for _ in ways])
         if not shown:
             fields = known(one, options)
         elif options.zne is None:
@@ -166,8 +172,10 @@ def nested(words: list[str], shape: tuple[int, ...]) -> Any:
     return np.array(words, dtype=object).reshape(shape).tolist()
 
 
-def describe(one: Plan, options: EstimatorOptions, shown: Sequence[Shown]) -> dict[str, Any]:
-    """The metadata of a pub's result."""
+def describe(
+    one: Plan, options: EstimatorOptions, shown: Sequence[Shown], compiled: Sequence[Compiled]
+) -> dict[str, Any]:
+    """The metadata of a pub's result; of its variants the first tells how it was compiled and simulated."""
     precision = one.pub.precision
     if precision is None:
         by_shots = options.default_shots or options.twirling.product
@@ -181,7 +189,10 @@ def describe(one: Plan, options: EstimatorOptions, shown: Sequence[Shown]) -> di
         "coldplate": {
             "bases": len(one.bases.terms),
             "shots_per_basis": one.budget.total,
+            **(compiled[0].own if compiled else {}),
             **(shown[0].metadata if shown else {}),
         },
     }
+    if compiled and compiled[0].official:
+        metadata["compilation"] = compiled[0].official
     return metadata

@@ -8,6 +8,7 @@ from typing import Any
 
 from coldplate.circuits.layers import Strategy
 from coldplate.circuits.program import MeasLevel
+from coldplate.mitigation.dd import DdOptions
 from coldplate.mitigation.trex import TrexOptions
 from coldplate.mitigation.zne import ZneOptions
 
@@ -48,6 +49,8 @@ class Execution:
         noise: A noise model that replaces the backend's own.
         method: Simulation method to force.
         basis_gates: Names of the only gates that circuits may have; None: all the backend has.
+        decoupling: How idle qubits are decoupled; None: not at all.
+        tell_times: Put the schedule of each circuit into the metadata.
         coupling: The only pairs of qubits that two-qubit gates may act on; None: all the backend has.
     """
 
@@ -58,6 +61,8 @@ class Execution:
     method: str | None = None
     basis_gates: frozenset[str] | None = None
     coupling: frozenset[tuple[int, int]] | None = None
+    decoupling: DdOptions | None = None
+    tell_times: bool = False
 
 
 @dataclass(frozen=True)

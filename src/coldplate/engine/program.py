@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Any
 
 from qiskit.circuit import QuantumCircuit
 from qiskit.transpiler import Target
@@ -11,8 +13,10 @@ from qiskit.transpiler import Target
 from coldplate.circuits.layers import FRACTIONAL
 from coldplate.circuits.program import Item, Program
 from coldplate.circuits.rotation import Rotation
+from coldplate.circuits.schedule import lengths, schedule, tell_times
 from coldplate.engine.options import Execution
 from coldplate.errors import FractionalConflict, NotIsa
+from coldplate.mitigation.dd import decouple
 
 ALWAYS = frozenset({"barrier", "measure", "delay", "reset"})
 
@@ -28,6 +32,39 @@ def build(items: Sequence[Item], execution: Execution, *, clock_start: datetime)
         noise=execution.noise,
         method=execution.method,
     )
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """An item as it is run, and what to tell of it.
+
+    Attributes:
+        official: For the metadata's key `compilation`.
+        own: For the metadata's key `coldplate`.
+    """
+
+    item: Item
+    official: dict[str, Any]
+    own: dict[str, Any]
+
+
+def compiled(item: Item, execution: Execution, target: Target) -> Compiled:
+    """An item whose circuit is scheduled and decoupled, if that is asked for.
+
+    Raises:
+        IncompatibleOptions: The circuit is dynamic.
+    """
+    own: dict[str, Any] = {}
+    options = execution.decoupling
+    if options is not None:
+        made = decouple(item.circuit, target, options)
+        item = replace(item, circuit=made.circuit)
+        own = {"decoupling": {"sequences": made.sequences, "idle_windows": made.windows}}
+    if not execution.tell_times:
+        return Compiled(item, {}, own)
+    timed = schedule(item.circuit, lengths(target), method=options.method if options else "alap")
+    end = max((one.stop for one in timed), default=0)
+    return Compiled(item, {"scheduler_timing": {"timing": tell_times(timed), "circuit_duration": end}}, own)
 
 
 def check_twirl(circuit: QuantumCircuit, target: Target, *, index: int) -> None:

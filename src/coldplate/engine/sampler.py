@@ -21,6 +21,7 @@ from coldplate.circuits.rotation import Rotation, columns, fresh_names, split
 from coldplate.engine import program
 from coldplate.engine.budget import Budget, sampler_budget
 from coldplate.engine.options import SamplerOptions, Twirling
+from coldplate.engine.program import Compiled
 from coldplate.engine.spans import DoubleSliceSpan, ExecutionSpans, TwirledSliceSpanV2
 from coldplate.errors import BadInput, IncompatibleOptions
 from coldplate.mitigation.trex import flip_table
@@ -33,11 +34,12 @@ RESERVED = frozenset({"shape", "size", "ndim", "keys", "values", "items", "_data
 
 @dataclass(frozen=True)
 class Prepared:
-    """A sampler job that is ready to run: an item and a budget per pub."""
+    """A sampler job that is ready to run: per pub an item, and a budget."""
 
     program: Program
     pubs: tuple[SamplerPub, ...]
     budgets: tuple[Budget, ...]
+    compiled: tuple[Compiled, ...]
 
 
 def prepare(
@@ -66,10 +68,10 @@ def prepare(
         if budget.num_randomizations is not None:
             make = gates_twirled if options.twirling.gates else twirled
             item = make(item, budget.num_randomizations, options.twirling, target=target, rng=rng)
-        items.append(item)
+        items.append(program.compiled(item, options.execution, target))
         budgets.append(budget)
-    built = program.build(items, options.execution, clock_start=clock_start)
-    return Prepared(built, tuple(pubs), tuple(budgets))
+    built = program.build([one.item for one in items], options.execution, clock_start=clock_start)
+    return Prepared(built, tuple(pubs), tuple(budgets), tuple(items))
 
 
 def check(pub: SamplerPub, index: int) -> None:
@@ -170,7 +172,10 @@ def combine(prepared: Prepared, outcomes: Outcomes) -> PrimitiveResult[SamplerPu
         metadata: dict[str, Any] = {"circuit_metadata": pub.circuit.metadata or {}}
         if budget.num_randomizations is not None:
             metadata["num_randomizations"] = budget.num_randomizations
-        metadata["coldplate"] = dict(outcome.metadata)
+        made = prepared.compiled[index]
+        if made.official:
+            metadata["compilation"] = made.official
+        metadata["coldplate"] = {**made.own, **outcome.metadata}
         results.append(SamplerPubResult(data, metadata=metadata))
         spans.append(span(index, item, budget, outcome))
     return PrimitiveResult(

@@ -13,7 +13,7 @@ from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
 from coldplate.circuits.program import Item, ItemOutcome, unpack_bits
 from coldplate.engine.executor import circuit_item, samplex_item
-from coldplate.engine.program import build
+from coldplate.engine.program import build, compiled
 from coldplate.engine.seeds import origin
 from coldplate.programs.registry import Answer, Context
 from coldplate.wire.options import executor_options, executor_seed
@@ -45,7 +45,10 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     body = encode(
         request,
         [arrays(item, outcome) for item, outcome in zip(items, outcomes.items, strict=True)],
-        metadata=[about(outcome, seed=start.seed) for outcome in outcomes.items],
+        metadata=[
+            {**compiled(item, execution, backend.target).official, **about(outcome, seed=start.seed)}
+            for item, outcome in zip(items, outcomes.items, strict=True)
+        ],
         chunks=[Chunk(*outcome.span, items=(index,)) for index, outcome in enumerate(outcomes.items)],
     )
     return Answer(body, usage_s=outcomes.usage_s)

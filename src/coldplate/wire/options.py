@@ -7,6 +7,7 @@ from typing import Any
 
 from coldplate.domain.options import settle
 from coldplate.engine.options import EstimatorOptions, Execution, SamplerOptions, Twirling
+from coldplate.mitigation.dd import DdOptions
 from coldplate.mitigation.trex import TrexOptions
 from coldplate.mitigation.zne import ZneOptions
 from coldplate.wire.limits import Budget
@@ -63,6 +64,7 @@ def executor_options(schema_version: str, options: Mapping[str, Any]) -> Executi
         init_qubits=settled["init_qubits"],
         rep_delay_s=settled["rep_delay"],
         method=settled["experimental.method"],
+        tell_times=settled["scheduler_timing"],
     )
 
 
@@ -95,7 +97,19 @@ def execution(settled: Mapping[str, Any]) -> Execution:
         noise=noise(settled["simulator.noise_model"]),
         method=settled["experimental.method"],
         basis_gates=None if gates is None else frozenset(gates),
+        decoupling=decoupling(settled) if settled["dynamical_decoupling.enable"] else None,
+        tell_times=settled["execution.scheduler_timing"],
         coupling=None if coupling is None else frozenset((first, second) for first, second in coupling),
+    )
+
+
+def decoupling(settled: Mapping[str, Any]) -> DdOptions:
+    """How idle qubits are decoupled."""
+    return DdOptions(
+        sequence=settled["dynamical_decoupling.sequence_type"],
+        slack=settled["dynamical_decoupling.extra_slack_distribution"],
+        method=settled["dynamical_decoupling.scheduling_method"],
+        skip_reset=settled["dynamical_decoupling.skip_reset_qubits"],
     )
 
 

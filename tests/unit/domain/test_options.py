@@ -44,10 +44,9 @@ def test_options_that_are_honoured_pass(program, options):
 @pytest.mark.parametrize(
     ("program", "options", "path"),
     [
-        ("sampler", {"dynamical_decoupling": {"enable": True}}, "options.dynamical_decoupling.enable"),
+        ("sampler", {"execution": {"stretch_values": True}}, "options.execution.stretch_values"),
         ("estimator", {"resilience": {"pec_mitigation": True}}, "options.resilience.pec_mitigation"),
         ("estimator", {"resilience": {"layer_noise_model": []}}, "options.resilience.layer_noise_model"),
-        ("estimator", {"execution": {"scheduler_timing": True}}, "options.execution.scheduler_timing"),
         ("executor", {"stretch_values": True}, "options.stretch_values"),
     ],
 )

@@ -80,5 +80,5 @@ def test_the_seed_is_told_whether_it_was_given_or_drawn():
 
 
 def test_an_option_that_is_not_honoured_fails_the_job_too():
-    with pytest.raises(NotYet, match="options.dynamical_decoupling.enable"):
-        answer(options={"dynamical_decoupling": {"enable": True}})
+    with pytest.raises(NotYet, match="options.execution.stretch_values"):
+        answer(options={"execution": {"stretch_values": True}})

@@ -100,5 +100,5 @@ def test_a_client_without_qiskit_gets_plain_json():
 
 
 def test_an_option_that_is_not_honoured_fails_the_job_too():
-    with pytest.raises(NotYet, match="options.dynamical_decoupling.enable"):
-        answer({"dynamical_decoupling": {"enable": True}})
+    with pytest.raises(NotYet, match="options.execution.stretch_values"):
+        answer({"execution": {"stretch_values": True}})
