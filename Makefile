@@ -32,11 +32,11 @@ bench: setup
 
 setup: .venv/ready
 
-.venv/ready: requirements/dev.txt pyproject.toml
+.venv/ready: requirements/dev.txt pyproject.toml CMakeLists.txt $(wildcard src/coldplate/kernel/native/*)
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install -q uv==$(UV_VERSION)
 	$(BIN)/uv pip install -q --python $(BIN)/python --compile-bytecode --require-hashes -r requirements/dev.txt
-	$(BIN)/uv pip install -q --python $(BIN)/python --no-deps -e .
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/uv pip install -q --python $(BIN)/python --no-deps --no-build-isolation -e .
 	$(BIN)/python -m compileall -q src
 	touch $@
 
@@ -46,4 +46,4 @@ lock: setup
 	  --python-version 3.11 pyproject.toml --group dev -o requirements/dev.txt
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv build .pytest_cache .mypy_cache .ruff_cache

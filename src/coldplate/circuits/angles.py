@@ -34,6 +34,18 @@ class Angles:
         """The values that some instructions depend on, shape ``(num_elements, num_used)``."""
         return self.values[:, self.columns([value for one in instructions for value in one.params])]
 
+    def column(self, parameter: Parameter) -> int:
+        """The column of a parameter's values."""
+        return self._column[parameter]
+
+    def linear(self, expression: ParameterExpression) -> tuple[float, list[tuple[int, float]]] | None:
+        """A linear expression as a constant, and columns with what they are multiplied by; None for others."""
+        slopes = self._slopes(expression)
+        if slopes is None:
+            return None
+        constant = float(expression.bind(dict.fromkeys(slopes, 0.0)))
+        return constant, [(self._column[parameter], slope) for parameter, slope in slopes.items()]
+
     def at(self, rows: NDArray[np.intp]) -> Angles:
         """The same at some elements only."""
         chosen = Angles((), self.values[rows])
@@ -52,13 +64,12 @@ class Angles:
             return float(expression)
         if isinstance(expression, Parameter):
             return self.values[:, self._column[expression]]
-        slopes = self._slopes(expression)
-        if slopes is None:
+        linear = self.linear(expression)
+        if linear is None:
             return self._evaluate(expression)
-        constant = float(expression.bind(dict.fromkeys(slopes, 0.0)))
-        total = np.full(len(self.values), constant)
-        for parameter, slope in slopes.items():
-            total += slope * self.values[:, self._column[parameter]]
+        total = np.full(len(self.values), linear[0])
+        for column, slope in linear[1]:
+            total += slope * self.values[:, column]
         return total
 
     def _slopes(self, expression: ParameterExpression) -> dict[Parameter, float] | None:

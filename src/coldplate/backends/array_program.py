@@ -1,0 +1,454 @@
+"""Components as array programs for the native kernel: codes, qubits, and angles as linear functions.
+
+The walk over a component's instructions is the only Python there is per gate; parameter sets, randomizations
+and shots are the kernel's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from qiskit.circuit import CircuitInstruction, ClassicalRegister, Clbit, Parameter, Qubit
+
+from coldplate.backends.channels import Channel, channel_after, relaxation_channel
+from coldplate.backends.device import STANDARD
+from coldplate.backends.noise import DeviceNoise
+from coldplate.circuits.angles import Angles, is_free
+from coldplate.circuits.components import Component
+from coldplate.circuits.timing import delay_seconds
+from coldplate.kernel import native
+
+Floats = NDArray[np.float64]
+Wire = Qubit | Clbit
+
+MATRIX, RZ, RX, RY, CZ, CX, SWAP, RZZ, DENSE = range(9)
+PAULI1, PAULI2, DAMP, RESET, MEASURE, BRANCH, OTHERWISE, END = range(9, 17)
+
+FIXED = frozenset(["x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg"])
+TURNS = {"rz": RZ, "p": RZ, "u1": RZ, "rx": RX, "ry": RY}
+PAIRS = {"cz": CZ, "cx": CX, "swap": SWAP}
+WIDEST = 6  # qubits of a matrix
+MOST_BITS = 10  # of a register that a condition on an expression may read
+
+
+class Unsupported(Exception):
+    """The kernel can't run a component; another method must."""
+
+
+@dataclass
+class Table:
+    """Rows of different lengths, one after the other."""
+
+    values: list[Any] = field(default_factory=list)
+    starts: list[int] = field(default_factory=lambda: [0])
+
+    def add(self, row: Iterable[Any]) -> int:
+        """Append a row; its number."""
+        self.values.extend(row)
+        self.starts.append(len(self.values))
+        return len(self.starts) - 2
+
+    def arrays(self, kind: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """Values, and where each row begins."""
+        return np.array(self.values, dtype=kind), np.array(self.starts, dtype=np.int32)
+
+
+class ArrayProgram:
+    """A component that is being written down for the kernel.
+
+    Args:
+        component: What to write.
+        angles: The circuit's parameters.
+        noise: The device's noise; None: none.
+        dt: Unit of delays, seconds.
+        misread: Probabilities to read 1 for 0 and 0 for 1, per bit of the component, shape ``(num_clbits, 2)``.
+
+    Raises:
+        Unsupported: It has what the kernel can't do.
+    """
+
+    def __init__(
+        self, component: Component, angles: Angles, noise: DeviceNoise | None, dt: float | None, misread: Floats
+    ):
+        self._component, self._angles, self._noise, self._dt = component, angles, noise, dt
+        self._lines: list[int] = []
+        self._constants: list[float] = []
+        self._slopes = Table()  # (column, slope) pairs
+        self._matrices: list[complex] = []
+        self._matrix_of: dict[Any, int] = {}
+        self._dense, self._dense_qubits = Table(), Table()
+        self._paulis, self._damping = Table(), list[float]()
+        self._bits, self._values = Table(), Table()
+        self._angle_of: dict[Any, int] = {}
+        self._channels: dict[Any, list[tuple[int, tuple[int, ...], int]]] = {}
+        self._columns: dict[int, int] = {}  # of the circuit's table -> of ours
+        self._evaluated: list[Floats] = []  # what is not linear in the parameters
+        self._misread = misread
+        self._writers: dict[int, int] = {}  # of each bit: the qubit measured into it
+        body, final = component.parts
+        qubits = {wire: place for place, wire in enumerate(component.wires)}
+        bits = {wire: place for place, wire in enumerate(component.bits)}
+        self._finals = [self._measured(qubits[one.qubits[0]], bits[one.clbits[0]]) for one in final]
+        self._used = [False] * len(component.wires)
+        self._walk(body, qubits, bits, inside=False)
+
+    # --- what the kernel takes --------------------------------------------------------------------
+
+    def program(self) -> Any:
+        """The kernel's own form."""
+        columns, starts = self._slopes.arrays(np.float64)
+        pairs = columns.reshape(-1, 2)
+        evaluated = pairs[:, 0] < 0
+        pairs[evaluated, 0] = len(self._columns) - 1 - pairs[evaluated, 0]
+        dense, dense_starts = self._dense.arrays(np.complex128)
+        dense_qubits, dense_qubit_starts = self._dense_qubits.arrays(np.int32)
+        paulis, pauli_starts = self._paulis.arrays(np.float64)
+        bits, bit_starts = self._bits.arrays(np.int32)
+        values, value_starts = self._values.arrays(np.uint64)
+        return native().Program(
+            len(self._component.wires), len(self._component.bits), len(self._columns) + len(self._evaluated),
+            np.array(self._lines, dtype=np.int32).reshape(-1, 4),
+            np.array(self._constants, dtype=np.float64), starts // 2,
+            np.ascontiguousarray(pairs[:, 0]).astype(np.int32), np.ascontiguousarray(pairs[:, 1]),
+            np.array(self._matrices, dtype=np.complex128), dense, dense_starts, dense_qubits, dense_qubit_starts,
+            paulis, pauli_starts, np.array(self._damping, dtype=np.float64),
+            bits, bit_starts, values, value_starts,
+            np.array(self._finals, dtype=np.int32).reshape(-1, 2), np.ascontiguousarray(self._misread),
+        )  # fmt: skip
+
+    def table(self) -> Floats:
+        """What the program's angles are functions of, shape ``(num_elements, num_columns)``."""
+        used = self._angles.values[:, list(self._columns)]
+        if not self._evaluated:
+            return np.ascontiguousarray(used)
+        return np.column_stack([used, *self._evaluated])
+
+    # --- instructions -----------------------------------------------------------------------------
+
+    def _walk(
+        self,
+        instructions: Iterable[CircuitInstruction],
+        qubits: Mapping[Qubit, int],
+        bits: Mapping[Clbit, int],
+        *,
+        inside: bool,
+    ) -> None:
+        for one in instructions:
+            name = one.name
+            places = [qubits[wire] for wire in one.qubits]
+            if name == "barrier":
+                continue
+            if name == "measure":
+                self._write(MEASURE, places[0], bits[one.clbits[0]])
+                self._measured(places[0], bits[one.clbits[0]])
+            elif name == "reset":
+                if self._used[places[0]] or inside:
+                    self._write(RESET, places[0])
+            elif name == "delay":
+                if self._noise is not None:
+                    self._delay(places[0], delay_seconds(one.operation, dt=self._dt))
+            elif name in ("if_else", "switch_case"):
+                self._branch(one, qubits, bits)
+            elif one.is_control_flow() or name == "store":
+                raise Unsupported(name)
+            else:
+                self._gate(one, places)
+            for place in places:
+                self._used[place] = True
+
+    def _measured(self, qubit: int, bit: int) -> tuple[int, int]:
+        """Note who writes a bit: it is misread as often as that qubit."""
+        if self._writers.setdefault(bit, qubit) != qubit:
+            raise Unsupported("a bit that two qubits are measured into")
+        return qubit, bit
+
+    def _write(self, code: int, first: int = -1, second: int = -1, argument: int = -1) -> None:
+        self._lines += (code, first, second, argument)
+
+    def _gate(self, one: CircuitInstruction, places: list[int]) -> None:
+        name, params = one.name, one.params
+        if name in FIXED and not params:
+            self._write(MATRIX, places[0], -1, self._matrix(name))
+        elif name in TURNS:
+            self._write(TURNS[name], places[0], -1, self._angle(params[0]))
+        elif name in PAIRS:
+            self._write(PAIRS[name], places[0], places[1])
+        elif name == "rzz":
+            self._write(RZZ, places[0], places[1], self._angle(params[0]))
+        elif name in RECIPES:
+            RECIPES[name](self, places, params)
+        elif name != "id":
+            self._other(one, places)
+        if self._noise is not None:
+            self._disturb(name, places)
+
+    def _other(self, one: CircuitInstruction, places: list[int]) -> None:
+        """Any gate: by its matrix, or by its definition."""
+        if not any(map(is_free, one.params)) and len(places) <= WIDEST:
+            matrix = one.matrix
+            if matrix is None:
+                matrix = matrix_of(one)
+            if matrix is not None:
+                self._unitary(np.asarray(matrix, dtype=np.complex128), places)
+                return
+        definition = getattr(one.operation, "definition", None)
+        if definition is None or definition.clbits:
+            raise Unsupported(one.name)
+        inner = dict(zip(definition.qubits, places, strict=True))
+        for part in definition.data:
+            if part.name == "barrier":
+                continue
+            if part.is_control_flow() or part.clbits or part.name in ("reset", "delay", "store"):
+                raise Unsupported(part.name)
+            noise, self._noise = self._noise, None  # of the whole gate, not of its parts
+            try:
+                self._gate(part, [inner[wire] for wire in part.qubits])
+            finally:
+                self._noise = noise
+
+    def _unitary(self, matrix: NDArray[np.complex128], places: Sequence[int]) -> None:
+        if len(places) == 1:
+            self._write(MATRIX, places[0], -1, self._add_matrix(matrix))
+            return
+        number = self._dense.add(matrix.ravel().tolist())
+        self._dense_qubits.add(places)
+        self._write(DENSE, -1, -1, number)
+
+    def _matrix(self, name: str) -> int:
+        if name not in self._matrix_of:
+            self._matrix_of[name] = self._add_matrix(standard(name))
+        return self._matrix_of[name]
+
+    def _add_matrix(self, matrix: NDArray[np.complex128]) -> int:
+        self._matrices += matrix.ravel().tolist()
+        return len(self._matrices) // 4 - 1
+
+    # --- angles -----------------------------------------------------------------------------------
+
+    def _angle(self, expression: Any, scale: float = 1.0) -> int:
+        """The number of an angle."""
+        if type(expression) is float or not is_free(expression):
+            return self._add_angle(scale * float(expression), ())
+        if isinstance(expression, Parameter):
+            key = (expression, scale)
+            if key not in self._angle_of:
+                self._angle_of[key] = self._add_angle(0.0, [(self._angles.column(expression), scale)])
+            return self._angle_of[key]
+        linear = self._angles.linear(expression)
+        if linear is not None:
+            constant, slopes = linear
+            return self._add_angle(scale * constant, [(column, scale * slope) for column, slope in slopes])
+        self._evaluated.append(np.asarray(self._angles.of(expression), dtype=np.float64))
+        return self._add_angle(0.0, [(-len(self._evaluated), scale)])
+
+    def _add_angle(self, constant: float, slopes: Iterable[tuple[int, float]]) -> int:
+        row: list[float] = []
+        for column, slope in slopes:
+            row += (self._own(column), slope)
+        self._slopes.add(row)
+        self._constants.append(constant)
+        return len(self._constants) - 1
+
+    def _own(self, column: int) -> int:
+        """Our number of a column; those of evaluated expressions come last, so are numbered at the end."""
+        if column < 0:
+            return column
+        return self._columns.setdefault(column, len(self._columns))
+
+    # --- noise ------------------------------------------------------------------------------------
+
+    def _disturb(self, name: str, places: list[int]) -> None:
+        assert self._noise is not None
+        key = (name, *places)
+        if key not in self._channels:
+            found = self._noise.gate(name, tuple(self._component.qubits[place] for place in places))
+            self._channels[key] = [] if found is None else self._prepared(channel_after(found), places)
+        for code, own, number in self._channels[key]:
+            self._write(code, own[0], own[1] if len(own) > 1 else -1, number)
+
+    def _delay(self, place: int, seconds: float) -> None:
+        assert self._noise is not None
+        channel = relaxation_channel(self._noise.relaxation(self._component.qubits[place], seconds))
+        for code, own, number in self._prepared(channel, [place]):
+            self._write(code, own[0], -1, number)
+
+    def _prepared(self, channel: Channel, places: list[int]) -> list[tuple[int, tuple[int, ...], int]]:
+        lines: list[tuple[int, tuple[int, ...], int]] = []
+        if channel.paulis is not None:
+            if len(places) > 2:
+                raise Unsupported("noise on more than two qubits")
+            code = PAULI1 if len(places) == 1 else PAULI2
+            lines.append((code, tuple(places), self._paulis.add(channel.paulis.tolist())))
+        for place, decay in zip(places, channel.decays, strict=True):
+            if decay > 0:
+                self._damping.append(decay)
+                lines.append((DAMP, (place,), len(self._damping) - 1))
+        return lines
+
+    # --- control flow -----------------------------------------------------------------------------
+
+    def _branch(self, one: CircuitInstruction, qubits: Mapping[Qubit, int], bits: Mapping[Clbit, int]) -> None:
+        operation = one.operation
+        if one.name == "if_else":
+            cases = [(condition_of(operation.condition, bits, one), block) for block in operation.blocks[:1]]
+            rest = list(operation.blocks[1:])
+        else:
+            cases, rest = switch_cases(operation, bits, one)
+        for (places, values), block in cases:
+            self._bits.add(places)
+            self._write(BRANCH, -1, -1, self._values.add(values))
+            self._block(block, one, qubits, bits)
+            self._write(OTHERWISE)
+        for block in rest:
+            self._block(block, one, qubits, bits)
+        for _ in cases:
+            self._write(END)
+
+    def _block(
+        self, block: Any, one: CircuitInstruction, qubits: Mapping[Qubit, int], bits: Mapping[Clbit, int]
+    ) -> None:
+        if any(True for _ in block.iter_vars()):
+            raise Unsupported("variables")
+        inner = {own: qubits[outer] for own, outer in zip(block.qubits, one.qubits, strict=True)}
+        own_bits = {own: bits[outer] for own, outer in zip(block.clbits, one.clbits, strict=True)}
+        self._walk(block.data, inner, own_bits, inside=True)
+
+
+def condition_of(
+    condition: Any, bits: Mapping[Clbit, int], one: CircuitInstruction
+) -> tuple[list[int], list[int]]:
+    """A condition as bits, and the values of them for which it holds."""
+    if not isinstance(condition, tuple):
+        raise Unsupported("a condition that is an expression")
+    target, value = condition
+    return places_of(target, bits), [int(value)]
+
+
+def places_of(target: Any, bits: Mapping[Clbit, int]) -> list[int]:
+    """The bits of a register or a bit."""
+    if isinstance(target, Clbit):
+        return [bits[target]]
+    if isinstance(target, ClassicalRegister) and len(target) <= 64 and all(bit in bits for bit in target):
+        return [bits[bit] for bit in target]
+    raise Unsupported("what a condition reads")
+
+
+def switch_cases(
+    operation: Any, bits: Mapping[Clbit, int], one: CircuitInstruction
+) -> tuple[list[tuple[tuple[list[int], list[int]], Any]], list[Any]]:
+    """The cases of a switch, and its default."""
+    places, cases, rest = places_of(operation.target, bits), [], []
+    for labels, block in operation.cases_specifier():
+        values = sorted(int(label) for label in labels if isinstance(label, (int, bool)))
+        if len(values) != len(labels):
+            rest.append(block)
+        else:
+            cases.append(((places, values), block))
+    return cases, rest
+
+
+@cache
+def standard(name: str) -> NDArray[np.complex128]:
+    """The matrix of a standard gate without parameters."""
+    return np.asarray(STANDARD[name].to_matrix(), dtype=np.complex128)
+
+
+def matrix_of(one: CircuitInstruction) -> Any:
+    """The matrix of a gate that is no standard gate; None: it has none."""
+    try:
+        return one.operation.to_matrix()
+    except Exception:  # Qiskit raises several kinds for gates without one
+        return None
+
+
+# --- gates on two qubits as rotations about ZZ, in other frames -------------------------------------
+
+
+def _framed(program: ArrayProgram, places: list[int], angle: int, frames: Sequence[tuple[str, str] | None]) -> None:
+    """A rotation about ZZ between changes of frame of each qubit, (before, after)."""
+    for place, frame in zip(places, frames, strict=True):
+        if frame:
+            program._write(MATRIX, place, -1, program._matrix(frame[0]))
+    program._write(RZZ, places[0], places[1], angle)
+    for place, frame in zip(places, frames, strict=True):
+        if frame:
+            program._write(MATRIX, place, -1, program._matrix(frame[1]))
+
+
+TO_X, TO_Y = ("h", "h"), ("sx", "sxdg")
+
+
+def _ecr(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
+    program._write(MATRIX, places[0], -1, program._matrix("s"))
+    program._write(MATRIX, places[1], -1, program._matrix("sx"))
+    program._write(CX, places[0], places[1])
+    program._write(MATRIX, places[0], -1, program._matrix("x"))
+
+
+def _u(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
+    theta, phi, lam = params
+    program._write(RZ, places[0], -1, program._angle(lam))
+    program._write(RY, places[0], -1, program._angle(theta))
+    program._write(RZ, places[0], -1, program._angle(phi))
+
+
+def _u2(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
+    _u(program, places, (np.pi / 2, *params))
+
+
+def _r(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
+    theta, phi = params
+    program._write(RZ, places[0], -1, program._angle(phi, -1.0))
+    program._write(RX, places[0], -1, program._angle(theta))
+    program._write(RZ, places[0], -1, program._angle(phi))
+
+
+def _cp(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
+    for place in places:
+        program._write(RZ, place, -1, program._angle(params[0], 0.5))
+    program._write(RZZ, places[0], places[1], program._angle(params[0], -0.5))
+
+
+def _controlled(frame: tuple[str, str] | None) -> Any:
+    """A controlled rotation of the second qubit."""
+
+    def write(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
+        if frame:
+            program._write(MATRIX, places[1], -1, program._matrix(frame[0]))
+        program._write(RZ, places[1], -1, program._angle(params[0], 0.5))
+        program._write(RZZ, places[0], places[1], program._angle(params[0], -0.5))
+        if frame:
+            program._write(MATRIX, places[1], -1, program._matrix(frame[1]))
+
+    return write
+
+
+def _about(first: tuple[str, str] | None, second: tuple[str, str] | None) -> Any:
+    """A rotation about a product of two Paulis."""
+
+    def write(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
+        _framed(program, places, program._angle(params[0]), (first, second))
+
+    return write
+
+
+RECIPES: dict[str, Any] = {
+    "ecr": _ecr,
+    "u": _u,
+    "u3": _u,
+    "u2": _u2,
+    "r": _r,
+    "cp": _cp,
+    "cu1": _cp,
+    "crz": _controlled(None),
+    "crx": _controlled(TO_X),
+    "cry": _controlled(TO_Y),
+    "rxx": _about(TO_X, TO_X),
+    "ryy": _about(TO_Y, TO_Y),
+    "rzx": _about(None, TO_X),
+}
