@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Literal
 from urllib.parse import urlsplit
 
+from coldplate import kernel
 from coldplate.connection import (
     ACCOUNT_FILE,
     Connection,
@@ -55,6 +56,7 @@ def examine(data: Path | None) -> Iterator[Finding]:
     yield from client_release()
     yield from data_directory(settings.data)
     yield from environment(os.environ)
+    yield from kernel_is_built()
     yield from server(data, settings)
     yield from backends_are_described(settings)
     yield from jobs_can_run(settings)
@@ -79,6 +81,19 @@ def client_release() -> Iterator[Finding]:
             "note",
             f"qiskit-ibm-runtime {release} is not tested with this release of Coldplate.",
             f"pip install 'qiskit-ibm-runtime=={CLIENT}*'",
+        )
+
+
+def kernel_is_built() -> Iterator[Finding]:
+    """Whether simulations run on the native kernel."""
+    built_for = kernel.instruction_set()
+    if built_for:
+        yield Finding("ok", f"Simulations run on the native kernel ({built_for}).")
+    else:
+        yield Finding(
+            "note",
+            "There is no native kernel: simulations run on NumPy and Aer, which take many times as long.",
+            "Install a C++ compiler (GCC 12 or Clang 15), then install Coldplate again.",
         )
 
 

@@ -222,7 +222,8 @@ def teleported(clifford: bool) -> QuantumCircuit:
 @pytest.mark.parametrize(
     ("name", "forced", "method", "clifford"),
     [
-        ("sim_statevector", None, "aer_statevector", False),
+        ("sim_statevector", None, "statevector", False),
+        ("sim_statevector", "aer", "aer_statevector", False),
         ("sim_statevector", "density_matrix", "aer_density_matrix", False),
         ("sim_mps", None, "aer_matrix_product_state", False),
         ("sim_stabilizer", None, "aer_stabilizer", True),
@@ -284,10 +285,11 @@ def test_device_and_pauli_noise_agree_on_clifford_circuits_where_noise_is_pauli(
     for method, name in (
         ("stabilizer", "stim"),
         (None, "pauli_transfer"),
-        ("statevector", "aer_statevector"),
+        ("statevector", "trajectories"),
+        ("aer", "aer_automatic"),
     ):
         same = Emulator("same", backend.target, device=device, noise=noise, method=method)
-        outcome = run(same, circuit, method="statevector" if name == "aer_statevector" else None)
+        outcome = run(same, circuit)
         assert methods_of(outcome) == {name}
         assert p_value(numbers_of(circuit, outcome)[0], confusion @ exactly) > UNLIKELY
 
@@ -358,7 +360,7 @@ def test_very_long_delay_leaves_the_ground_state(num_qubits):
         circuit.delay(1, qubit, unit="s")
     circuit.measure_all()
     outcome = run(backend, circuit, shots=3000)
-    assert methods_of(outcome) == {"pauli_transfer" if num_qubits == 1 else "aer_automatic"}
+    assert methods_of(outcome) == {"pauli_transfer"}
     ones = unpack_bits(outcome.bits["meas"], num_qubits)[0].mean(axis=0)
     assert ones == pytest.approx(backend.noise.readout[:num_qubits, 0], abs=0.04)
 

@@ -113,7 +113,7 @@ def test_frequencies_are_the_probabilities(name, forced, method, seed):
         assert fits(numbers, exact(circuit, value))
 
 
-@pytest.mark.parametrize(("num_qubits", "method"), [(13, "statevector"), (14, "aer_statevector")])
+@pytest.mark.parametrize(("num_qubits", "method"), [(13, "statevector"), (14, "statevector")])
 def test_wider_components_agree_on_their_marginals(num_qubits, method):
     circuit = random_circuit(num_qubits, 3)
     narrow = ClassicalRegister(3, "few")
@@ -315,8 +315,10 @@ def by_aer(device, circuit: QuantumCircuit) -> np.ndarray:
     ("num_qubits", "forced", "method"),
     [
         (3, None, "pauli_transfer"),
-        (7, None, "aer_automatic"),
-        (3, "statevector", "aer_statevector"),
+        (7, "density_matrix", "pauli_transfer"),
+        (7, "statevector", "trajectories"),
+        (3, "statevector", "trajectories"),
+        (3, "aer", "aer_automatic"),
     ],
 )
 def test_emulated_device_has_the_noise_of_its_calibration(num_qubits, forced, method):

@@ -13,31 +13,44 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import CircuitInstruction, ClassicalRegister, Clbit, Parameter, Qubit
+from qiskit.circuit import CircuitInstruction, Clbit, Parameter, Qubit
 
 from coldplate.backends.channels import Channel, channel_after, relaxation_channel
+from coldplate.backends.codes import (
+    BRANCH,
+    CX,
+    CZ,
+    DAMP,
+    DENSE,
+    END,
+    MATRIX,
+    MEASURE,
+    OTHERWISE,
+    PAULI1,
+    PAULI2,
+    RESET,
+    RX,
+    RY,
+    RZ,
+    RZZ,
+    SWAP,
+    Unsupported,
+)
+from coldplate.backends.conditions import condition_of, switch_cases
 from coldplate.backends.device import STANDARD
 from coldplate.backends.noise import DeviceNoise
+from coldplate.backends.recipes import RECIPES
 from coldplate.circuits.angles import Angles, is_free
-from coldplate.circuits.components import Component
+from coldplate.circuits.components import Component, is_classical
 from coldplate.circuits.timing import delay_seconds
 from coldplate.kernel import native
 
 Floats = NDArray[np.float64]
-Wire = Qubit | Clbit
-
-MATRIX, RZ, RX, RY, CZ, CX, SWAP, RZZ, DENSE = range(9)
-PAULI1, PAULI2, DAMP, RESET, MEASURE, BRANCH, OTHERWISE, END = range(9, 17)
 
 FIXED = frozenset(["x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg"])
 TURNS = {"rz": RZ, "p": RZ, "u1": RZ, "rx": RX, "ry": RY}
 PAIRS = {"cz": CZ, "cx": CX, "swap": SWAP}
 WIDEST = 6  # qubits of a matrix
-MOST_BITS = 10  # of a register that a condition on an expression may read
-
-
-class Unsupported(Exception):
-    """The kernel can't run a component; another method must."""
 
 
 @dataclass
@@ -66,14 +79,19 @@ class ArrayProgram:
         angles: The circuit's parameters.
         noise: The device's noise; None: none.
         dt: Unit of delays, seconds.
-        misread: Probabilities to read 1 for 0 and 0 for 1, per bit of the component, shape ``(num_clbits, 2)``.
+        misread: Probabilities to read 1 for 0 and 0 for 1, per bit, shape ``(num_clbits, 2)``.
 
     Raises:
         Unsupported: It has what the kernel can't do.
     """
 
     def __init__(
-        self, component: Component, angles: Angles, noise: DeviceNoise | None, dt: float | None, misread: Floats
+        self,
+        component: Component,
+        angles: Angles,
+        noise: DeviceNoise | None,
+        dt: float | None,
+        misread: Floats,
     ):
         self._component, self._angles, self._noise, self._dt = component, angles, noise, dt
         self._lines: list[int] = []
@@ -115,7 +133,8 @@ class ArrayProgram:
             np.array(self._lines, dtype=np.int32).reshape(-1, 4),
             np.array(self._constants, dtype=np.float64), starts // 2,
             np.ascontiguousarray(pairs[:, 0]).astype(np.int32), np.ascontiguousarray(pairs[:, 1]),
-            np.array(self._matrices, dtype=np.complex128), dense, dense_starts, dense_qubits, dense_qubit_starts,
+            np.array(self._matrices, dtype=np.complex128),
+            dense, dense_starts, dense_qubits, dense_qubit_starts,
             paulis, pauli_starts, np.array(self._damping, dtype=np.float64),
             bits, bit_starts, values, value_starts,
             np.array(self._finals, dtype=np.int32).reshape(-1, 2), np.ascontiguousarray(self._misread),
@@ -150,12 +169,9 @@ class ArrayProgram:
                 if self._used[places[0]] or inside:
                     self._write(RESET, places[0])
             elif name == "delay":
-                if self._noise is not None:
-                    self._delay(places[0], delay_seconds(one.operation, dt=self._dt))
-            elif name in ("if_else", "switch_case"):
+                self._delay(one, places[0])
+            elif is_classical(one):
                 self._branch(one, qubits, bits)
-            elif one.is_control_flow() or name == "store":
-                raise Unsupported(name)
             else:
                 self._gate(one, places)
             for place in places:
@@ -181,11 +197,21 @@ class ArrayProgram:
         elif name == "rzz":
             self._write(RZZ, places[0], places[1], self._angle(params[0]))
         elif name in RECIPES:
-            RECIPES[name](self, places, params)
+            for code, own, argument in RECIPES[name](params):
+                self._write_step(code, [places[place] for place in own], argument)
         elif name != "id":
             self._other(one, places)
         if self._noise is not None:
             self._disturb(name, places)
+
+    def _write_step(self, code: int, places: Sequence[int], argument: Any) -> None:
+        """One step of a recipe: its argument is a gate's name, or an angle and what it is multiplied by."""
+        number = -1
+        if isinstance(argument, str):
+            number = self._matrix(argument)
+        elif argument is not None:
+            number = self._angle(*argument)
+        self._write(code, places[0], places[1] if len(places) > 1 else -1, number)
 
     def _other(self, one: CircuitInstruction, places: list[int]) -> None:
         """Any gate: by its matrix, or by its definition."""
@@ -271,8 +297,10 @@ class ArrayProgram:
         for code, own, number in self._channels[key]:
             self._write(code, own[0], own[1] if len(own) > 1 else -1, number)
 
-    def _delay(self, place: int, seconds: float) -> None:
-        assert self._noise is not None
+    def _delay(self, one: CircuitInstruction, place: int) -> None:
+        if self._noise is None:
+            return
+        seconds = delay_seconds(one.operation, dt=self._dt)
         channel = relaxation_channel(self._noise.relaxation(self._component.qubits[place], seconds))
         for code, own, number in self._prepared(channel, [place]):
             self._write(code, own[0], -1, number)
@@ -292,13 +320,17 @@ class ArrayProgram:
 
     # --- control flow -----------------------------------------------------------------------------
 
-    def _branch(self, one: CircuitInstruction, qubits: Mapping[Qubit, int], bits: Mapping[Clbit, int]) -> None:
+    def _branch(
+        self, one: CircuitInstruction, qubits: Mapping[Qubit, int], bits: Mapping[Clbit, int]
+    ) -> None:
         operation = one.operation
+        if one.name not in ("if_else", "switch_case"):
+            raise Unsupported(one.name)
         if one.name == "if_else":
-            cases = [(condition_of(operation.condition, bits, one), block) for block in operation.blocks[:1]]
+            cases = [(condition_of(operation.condition, bits), operation.blocks[0])]
             rest = list(operation.blocks[1:])
         else:
-            cases, rest = switch_cases(operation, bits, one)
+            cases, rest = switch_cases(operation, bits)
         for (places, values), block in cases:
             self._bits.add(places)
             self._write(BRANCH, -1, -1, self._values.add(values))
@@ -319,39 +351,6 @@ class ArrayProgram:
         self._walk(block.data, inner, own_bits, inside=True)
 
 
-def condition_of(
-    condition: Any, bits: Mapping[Clbit, int], one: CircuitInstruction
-) -> tuple[list[int], list[int]]:
-    """A condition as bits, and the values of them for which it holds."""
-    if not isinstance(condition, tuple):
-        raise Unsupported("a condition that is an expression")
-    target, value = condition
-    return places_of(target, bits), [int(value)]
-
-
-def places_of(target: Any, bits: Mapping[Clbit, int]) -> list[int]:
-    """The bits of a register or a bit."""
-    if isinstance(target, Clbit):
-        return [bits[target]]
-    if isinstance(target, ClassicalRegister) and len(target) <= 64 and all(bit in bits for bit in target):
-        return [bits[bit] for bit in target]
-    raise Unsupported("what a condition reads")
-
-
-def switch_cases(
-    operation: Any, bits: Mapping[Clbit, int], one: CircuitInstruction
-) -> tuple[list[tuple[tuple[list[int], list[int]], Any]], list[Any]]:
-    """The cases of a switch, and its default."""
-    places, cases, rest = places_of(operation.target, bits), [], []
-    for labels, block in operation.cases_specifier():
-        values = sorted(int(label) for label in labels if isinstance(label, (int, bool)))
-        if len(values) != len(labels):
-            rest.append(block)
-        else:
-            cases.append(((places, values), block))
-    return cases, rest
-
-
 @cache
 def standard(name: str) -> NDArray[np.complex128]:
     """The matrix of a standard gate without parameters."""
@@ -364,91 +363,3 @@ def matrix_of(one: CircuitInstruction) -> Any:
         return one.operation.to_matrix()
     except Exception:  # Qiskit raises several kinds for gates without one
         return None
-
-
-# --- gates on two qubits as rotations about ZZ, in other frames -------------------------------------
-
-
-def _framed(program: ArrayProgram, places: list[int], angle: int, frames: Sequence[tuple[str, str] | None]) -> None:
-    """A rotation about ZZ between changes of frame of each qubit, (before, after)."""
-    for place, frame in zip(places, frames, strict=True):
-        if frame:
-            program._write(MATRIX, place, -1, program._matrix(frame[0]))
-    program._write(RZZ, places[0], places[1], angle)
-    for place, frame in zip(places, frames, strict=True):
-        if frame:
-            program._write(MATRIX, place, -1, program._matrix(frame[1]))
-
-
-TO_X, TO_Y = ("h", "h"), ("sx", "sxdg")
-
-
-def _ecr(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
-    program._write(MATRIX, places[0], -1, program._matrix("s"))
-    program._write(MATRIX, places[1], -1, program._matrix("sx"))
-    program._write(CX, places[0], places[1])
-    program._write(MATRIX, places[0], -1, program._matrix("x"))
-
-
-def _u(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
-    theta, phi, lam = params
-    program._write(RZ, places[0], -1, program._angle(lam))
-    program._write(RY, places[0], -1, program._angle(theta))
-    program._write(RZ, places[0], -1, program._angle(phi))
-
-
-def _u2(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
-    _u(program, places, (np.pi / 2, *params))
-
-
-def _r(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
-    theta, phi = params
-    program._write(RZ, places[0], -1, program._angle(phi, -1.0))
-    program._write(RX, places[0], -1, program._angle(theta))
-    program._write(RZ, places[0], -1, program._angle(phi))
-
-
-def _cp(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
-    for place in places:
-        program._write(RZ, place, -1, program._angle(params[0], 0.5))
-    program._write(RZZ, places[0], places[1], program._angle(params[0], -0.5))
-
-
-def _controlled(frame: tuple[str, str] | None) -> Any:
-    """A controlled rotation of the second qubit."""
-
-    def write(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
-        if frame:
-            program._write(MATRIX, places[1], -1, program._matrix(frame[0]))
-        program._write(RZ, places[1], -1, program._angle(params[0], 0.5))
-        program._write(RZZ, places[0], places[1], program._angle(params[0], -0.5))
-        if frame:
-            program._write(MATRIX, places[1], -1, program._matrix(frame[1]))
-
-    return write
-
-
-def _about(first: tuple[str, str] | None, second: tuple[str, str] | None) -> Any:
-    """A rotation about a product of two Paulis."""
-
-    def write(program: ArrayProgram, places: list[int], params: Sequence[Any]) -> None:
-        _framed(program, places, program._angle(params[0]), (first, second))
-
-    return write
-
-
-RECIPES: dict[str, Any] = {
-    "ecr": _ecr,
-    "u": _u,
-    "u3": _u,
-    "u2": _u2,
-    "r": _r,
-    "cp": _cp,
-    "cu1": _cp,
-    "crz": _controlled(None),
-    "crx": _controlled(TO_X),
-    "cry": _controlled(TO_Y),
-    "rxx": _about(TO_X, TO_X),
-    "ryy": _about(TO_Y, TO_Y),
-    "rzx": _about(None, TO_X),
-}

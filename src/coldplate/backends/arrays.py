@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,13 +12,17 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from coldplate.backends.array_program import ArrayProgram
-from coldplate.backends.noise import DeviceNoise
-from coldplate.circuits.angles import Angles
+from coldplate.backends.methods import KERNEL_TRANSFER_QUBITS, Choice
+from coldplate.backends.table import Words
 from coldplate.circuits.components import Component
 from coldplate.kernel import native
 
 Floats = NDArray[np.float64]
-Words = NDArray[np.uint64]
+
+# seconds of one thread, from `make bench-emulator`; only their ratios matter
+AMPLITUDE_S, STRING_S = 2.5e-10, 3.5e-10  # of one operation on one amplitude, or one Pauli string
+LANES, WIDE_QUBITS = 8, 12
+TRAJECTORY = 128  # bytes of one amplitude of a batch
 
 
 @dataclass(frozen=True)
@@ -37,41 +42,79 @@ class How:
     max_bytes: float = 1e18
 
 
+class Job:
+    """A component that is ready for the kernel.
+
+    Args:
+        written: The component as an array program.
+        shots: Per element.
+    """
+
+    def __init__(self, written: ArrayProgram, *, shots: int):
+        self.program, self.table, self.shots = written.program(), written.table(), shots
+
+    @cached_property
+    def groups(self) -> NDArray[np.int64]:
+        """The group of each element: those whose states before their last gates are equal."""
+        return groups_of(self.table[:, self.program.body_columns])
+
+    @property
+    def num_groups(self) -> int:
+        """How many groups there are."""
+        return int(self.groups.max(initial=-1)) + 1
+
+    @property
+    def eventful(self) -> float:
+        """Expected number of shots in which noise acts, or that are random by themselves."""
+        quiet = 0.0 if self.program.dynamic else self.program.quiet
+        return float(len(self.table) * self.shots * (1.0 - quiet))
+
+    def trajectory_s(self, width: int) -> float:
+        """What trajectories cost, seconds of one thread."""
+        work: float = AMPLITUDE_S * self.program.num_operations * 2.0**width
+        return work * (max(self.num_groups, LANES) + 0.7 * self.eventful)
+
+    def exact_s(self, width: int) -> float:
+        """What exact noisy states cost, seconds of one thread."""
+        bodies: float = STRING_S * self.program.num_operations * 4.0**width * max(self.num_groups, 1)
+        return bodies + STRING_S * (width + 4) * 4.0**width * len(self.table)
+
+
 def threads() -> int:
     """Threads of this process."""
     return max(1, int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 
-def run(
-    component: Component,
-    angles: Angles,
-    noise: DeviceNoise | None,
-    how: How,
-    *,
-    shots: int,
-    dt: float | None,
-    misread: Floats,
-    rng: Generator,
-) -> Words:
-    """Shots of a component, in machine words: bit k of the component is bit k of its shot.
+def plan(job: Job, component: Component, choice: Choice, *, room: float) -> tuple[How, Choice]:
+    """How the kernel runs a job, by what it costs, and the choice with its reason.
 
     Args:
-        misread: Probabilities to read 1 for 0, and 0 for 1, of each bit, shape ``(num_clbits, 2)``.
-
-    Returns:
-        Shape ``(num_elements * shots, num_words)``.
-
-    Raises:
-        Unsupported: The kernel can't run it.
+        room: Bytes that states may take.
     """
-    writer = ArrayProgram(component, angles, noise, dt, misread)
-    program, table = writer.program(), writer.table()
-    number = len(table)
-    return program.run(
-        table,
+    width = len(component.qubits)
+    how = How(max_bytes=room)
+    if choice.method == "pauli_transfer":
+        return replace(how, exact=True), choice
+    fits = width <= KERNEL_TRANSFER_QUBITS and 16 * 4.0**width <= room
+    if not choice.settled and component.is_static and fits and job.eventful:
+        trajectories, exact = job.trajectory_s(width), job.exact_s(width)
+        if exact < trajectories:
+            return replace(how, exact=True), Choice("pauli_transfer", "costs less than trajectories")
+        choice = replace(choice, reason="costs less than an exact noisy state")
+    states = job.num_groups + job.eventful
+    batch = 2.05 * TRAJECTORY * 2.0**width
+    wide = width >= WIDE_QUBITS and (batch > room or states < LANES / 2)
+    return replace(how, wide=wide), choice
+
+
+def run(job: Job, how: How, rng: Generator) -> Words:
+    """Shots of a job, all of an element one after the other."""
+    number = len(job.table)
+    found = job.program.run(
+        job.table,
         np.arange(number),
-        groups_of(table[:, program.body_columns]),
-        np.full(number, shots),
+        job.groups,
+        np.full(number, job.shots),
         int(rng.integers(2**63)),
         threads(),
         how.single,
@@ -80,6 +123,7 @@ def run(
         how.max_bytes,
         native().Stop(),
     )
+    return Words(found)
 
 
 def groups_of(table: Floats) -> NDArray[np.int64]:

@@ -69,6 +69,24 @@ def run(
     return found
 
 
+def can_run(component: Component, angles: Angles) -> bool:
+    """Whether a component has no control flow, and Clifford gates only for every element."""
+    if component.has_control_flow:
+        return False
+    one = angles.at(np.arange(min(1, len(angles.values))))
+    for instruction in component.instructions:
+        if instruction.name in ("measure", "reset", "delay", "barrier"):
+            continue
+        free = [value for value in instruction.params if is_free(value)]
+        if any(quarters(np.asarray(angles.of(value))) is None for value in free):
+            return False
+        try:
+            steps(instruction, one)
+        except NotIsa:
+            return False
+    return True
+
+
 @dataclass(frozen=True)
 class Frames:
     """Elements whose circuits differ by Paulis alone: they show the same, but for flips of bits.

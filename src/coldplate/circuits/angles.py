@@ -39,7 +39,7 @@ class Angles:
         return self._column[parameter]
 
     def linear(self, expression: ParameterExpression) -> tuple[float, list[tuple[int, float]]] | None:
-        """A linear expression as a constant, and columns with what they are multiplied by; None for others."""
+        """A linear expression as a constant, and columns with their factors; None for any other."""
         slopes = self._slopes(expression)
         if slopes is None:
             return None

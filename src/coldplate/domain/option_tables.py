@@ -123,7 +123,7 @@ OBJECT = Kind("object", lambda value: isinstance(value, dict))
 COUPLING = Kind("list of [qubit, qubit]", is_coupling_map)
 REP_DELAY = number("seconds, 0 to 1", lambda value: 0 <= value <= 1)
 PRECISION = number("number > 0", lambda value: value > 0)
-METHODS = ("statevector", "density_matrix", "stabilizer", "matrix_product_state")
+METHODS = ("statevector", "density_matrix", "stabilizer", "matrix_product_state", "aer")
 
 
 def later(path: str, kind: Kind, default: Any = None, *, idle: Sequence[Any] = (), note: str = "") -> Option:
