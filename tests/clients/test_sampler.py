@@ -204,22 +204,13 @@ def test_decoupling_fills_idle_times_and_leaves_the_ideal_result_alone(service, 
     assert timing["circuit_duration"] == 1000 + 2 * 8 + 390
 
 
-def test_dynamic_circuits_cant_be_decoupled(service):
-    circuit = QuantumCircuit(1, 1)
-    circuit.measure(0, 0)
-    with circuit.if_test((circuit.clbits[0], 1)):
-        circuit.x(0)
-    with pytest.raises(RuntimeJobFailureError, match=r"dynamical_decoupling.enable.*if_else.*1521"):
-        run(service, circuit, dynamical_decoupling={"enable": True})
-
-
 def test_fractional_gates_cant_be_twirled(service):
     circuit = QuantumCircuit(2)
     circuit.rx(0.3, 0)
     circuit.measure_all()
     backend = service.backend("emu_fractional", use_fractional_gates=True)
     job = SamplerV2(backend, options={"twirling": {"enable_gates": True}}).run([circuit])
-    with pytest.raises(RuntimeJobFailureError, match=r"rx.*twirling.enable_gates.*1519"):
+    with pytest.raises(RuntimeJobFailureError, match=r"1519.*\(rx\).*twirling.enable_gates"):
         job.result()
 
 
