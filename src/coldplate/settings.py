@@ -44,7 +44,7 @@ class Settings(BaseSettings):
         default=1, ge=0, description="processes that wait for the next job while jobs come"
     )
     warm_memory: int = Field(
-        default=128 << 20, ge=0, description="bytes that devices loaded for the next job may take together"
+        default=128 << 20, ge=0, description="bytes of devices and compiled programs kept for the next job"
     )
     max_execution_s: int = Field(default=10_800, ge=1, description="longest a job may run, seconds")
     max_body: int = Field(default=64 << 20, ge=1 << 10, description="largest request body, bytes")

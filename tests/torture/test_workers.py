@@ -46,12 +46,18 @@ class Desk:
         self.receipts: queue.Queue[Receipt] = queue.Queue()
 
     def start(
-        self, program: str, *, backend: str = "", limits: Limits = SMALL, params: bytes = b""
+        self,
+        program: str,
+        *,
+        backend: str = "",
+        limits: Limits = SMALL,
+        params: bytes = b"",
+        owner: str | None = None,
     ) -> Ticket:
         job = f"job{next(NUMBERS):017}"
         keys = (f"params/{job}", f"result/{job}/1", f"log/{job}/1")
         root = str(self.root)
-        ticket = Ticket(job, 1, program, backend, *keys, root, log_level="INFO", limits=limits)
+        ticket = Ticket(job, 1, program, backend, *keys, root, log_level="INFO", owner=owner, limits=limits)
         LocalBlobs(self.root).put(ticket.params_key, params)
         self.pool.start(ticket, self.receipts.put)
         return ticket
@@ -59,8 +65,10 @@ class Desk:
     def receipt(self) -> Receipt:
         return self.receipts.get(timeout=60)
 
-    def run(self, program: str, *, backend: str = "", limits: Limits = SMALL) -> Receipt:
-        ticket = self.start(program, backend=backend, limits=limits)
+    def run(
+        self, program: str, *, backend: str = "", limits: Limits = SMALL, owner: str | None = None
+    ) -> Receipt:
+        ticket = self.start(program, backend=backend, limits=limits, owner=owner)
         receipt = self.receipt()
         assert (receipt.job, receipt.fence) == (ticket.job, 1)
         return receipt
@@ -266,7 +274,7 @@ def test_a_job_sees_no_secrets_no_network_and_no_files_of_the_office(own_desk, m
             "look around", backend=str(listener.getsockname()[1]), limits=Limits(threads=2)
         ).metrics
     assert [n for n in seen["environment"] if n.startswith(("COLDPLATE_", "QISKIT_IBM", "AWS"))] == []
-    assert seen["open"] == [0, 1, 2, 3, 4]  # the receipt, and the listing itself
+    assert seen["open"] == [0, 1, 2, 3, 4, 5]  # the receipt, offers to the cache, and the listing itself
     assert seen["reachable"] == (desk.pool.isolation["network"] != "none")
     assert (seen["threads"], seen["nice"], seen["oom_score_adj"]) == ("2", min(19, os.nice(0) + 10), 1000)
     assert (seen["own_group"], seen["core"], seen["files"]) == (True, 0, 64)
@@ -364,6 +372,36 @@ def test_no_spare_child_outlives_the_pool(spare_desk):
     desk, spare = spare_desk
     desk.pool.close()
     assert not lives(spare)
+
+
+# --- what jobs leave for the next ones ------------------------------------------------------------
+
+
+@pytest.fixture(params=[OPTIONS, SPARE], ids=["newborn", "spare"])
+def keeping_desk(own_desk, request):
+    desk = own_desk(options=request.param)
+    desk.run("nothing")
+    if request.param == SPARE:
+        eventually(lambda: spares(desk))
+    return desk
+
+
+def test_a_job_finds_what_the_last_one_of_its_owner_on_its_backend_has_left(keeping_desk):
+    def found(owner: str | None, backend: str = "emu"):
+        receipt = keeping_desk.run("remember", owner=owner, backend=backend)
+        eventually(lambda: keeping_desk.pool.capacity() == 2)
+        return receipt.metrics["found"], receipt.job
+
+    nothing, first = found("ada")
+    assert nothing is None
+    assert found("ada")[0] == first
+    assert [found(owner)[0] for owner in ("bob", None, None)] == [None] * 3
+    assert found("ada", backend="other")[0] is None
+
+
+def test_a_job_that_dies_leaves_nothing(keeping_desk):
+    assert keeping_desk.run("remember and die", owner="ada", backend="emu").outcome == "Failed"
+    assert keeping_desk.run("remember", owner="ada", backend="emu").metrics == {"found": None}
 
 
 # --- the zygote ---------------------------------------------------------------------------------

@@ -247,6 +247,7 @@ class Loop:
             log_level=job.log_level,
             in_session=session is not None and session.mode is Mode.DEDICATED,
             calibration=job.calibration,
+            owner=None if job.private else job.instance,
             limits=Limits(
                 memory_bytes=settings.memory_per_job,
                 cpu_s=wall_s * settings.threads_per_job,

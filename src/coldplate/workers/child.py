@@ -14,7 +14,9 @@ from dataclasses import dataclass, replace
 
 import msgspec
 
+from coldplate.circuits import cache
 from coldplate.workers import sandbox
+from coldplate.workers.kept import JobCache, file_for_offers
 from coldplate.workers.messages import Ended, Start, line, read_order
 from coldplate.workers.pool import Receipt, Ticket
 from coldplate.workers.processes import machine_oom_kills
@@ -22,8 +24,8 @@ from coldplate.workers.processes import machine_oom_kills
 Entry = Callable[[Ticket], Receipt]
 Rehearsal = Callable[[], None]
 
-RECEIPT_FD, TICKETS_FD = 3, 4
-PLACES = (1, 2, RECEIPT_FD, TICKETS_FD)  # stdout and stderr are one file
+RECEIPT_FD, OFFERS_FD, TICKETS_FD = 3, 4, 5
+PLACES = (1, 2, RECEIPT_FD, OFFERS_FD, TICKETS_FD)  # stdout and stderr are one file
 ABOVE = 16  # descriptors from here on are in nobody's way while those are put into their places
 ENTERED = b"+"  # said by a child that has read its ticket, before it looks at anything else
 MAX_RECEIPT = 4096  # one page: what a pipe always takes, though nobody reads it before the child is dead
@@ -39,6 +41,7 @@ class Child:
     tickets: socket.socket  # tells it what to run
     receipt: int  # file descriptor: what it says at the end
     stderr: int  # file descriptor of an unnamed file: what it wrote
+    offers: int  # file descriptor: what it leaves for the next jobs of its owner
     spare: bool  # born before its ticket came
     oom_kills: int = 0  # of the machine, when it started
     ticket: Ticket | None = None  # None: it waits for one
@@ -48,13 +51,17 @@ class Child:
     exit: int | None = None  # set when the leader is reaped; its group may live on a little
     cpu_s: float = 0.0
 
-    def take(self, ticket: Ticket) -> None:
+    def take(self, ticket: Ticket, *, found: int | None = None) -> None:
         """Give it its ticket.
+
+        Args:
+            found: Descriptor of what earlier jobs of the owner have left.
 
         Raises:
             OSError: It is dead.
         """
-        self.tickets.sendall(line(Start(ticket)))
+        lent = [] if found is None else [found]
+        socket.send_fds(self.tickets, [line(Start(ticket))], lent)  # a ticket is smaller than any buffer
         self.ticket, self.oom_kills = ticket, machine_oom_kills()
 
     @property
@@ -81,8 +88,8 @@ class Child:
     def close(self) -> None:
         """Forget it; one that still waits for a ticket ends."""
         self.tickets.close()
-        os.close(self.receipt)
-        os.close(self.stderr)
+        for descriptor in (self.receipt, self.stderr, self.offers):
+            os.close(descriptor)
 
 
 def give_birth(entry: Entry, rehearse: Rehearsal | None = None) -> Child:
@@ -102,16 +109,19 @@ def give_birth(entry: Entry, rehearse: Rehearsal | None = None) -> Child:
         with tempfile.TemporaryFile(buffering=0) as file:
             stderr = os.dup(file.fileno())
         undo.callback(os.close, stderr)
+        offers = file_for_offers()
+        undo.callback(os.close, offers)
+        ends = (stderr, stderr, receipt_end, offers, tickets_end.fileno())
         zygote = os.getpid()
         pid = os.fork()
         if pid == 0:
-            be_born(entry, rehearse, zygote=zygote, ends=(stderr, stderr, receipt_end, tickets_end.fileno()))
+            be_born(entry, rehearse, zygote=zygote, ends=ends)
         undo.pop_all()
     os.close(receipt_end)
     tickets_end.close()
     with contextlib.suppress(OSError):  # the child does the same; whoever comes first
         os.setpgid(pid, pid)
-    return Child(pid, tickets, receipt, stderr, spare=rehearse is not None)
+    return Child(pid, tickets, receipt, stderr, offers, spare=rehearse is not None)
 
 
 def be_born(entry: Entry, rehearse: Rehearsal | None, *, zygote: int, ends: tuple[int, ...]) -> None:
@@ -132,9 +142,10 @@ def be_born(entry: Entry, rehearse: Rehearsal | None, *, zygote: int, ends: tupl
             rehearse()
             os.ftruncate(1, 0)  # what was said is not the job's
             os.lseek(1, 0, os.SEEK_SET)
-        ticket = await_ticket()
+        ticket, found = await_ticket()
         if ticket is not None:
             sandbox.confine(ticket.limits)
+            cache.use(JobCache(found, OFFERS_FD))
             os.write(RECEIPT_FD, encode_receipt(entry(ticket)))
         code = 0
     except BaseException:
@@ -151,18 +162,21 @@ def move_in(ends: tuple[int, ...]) -> None:
     os.closerange(PLACES[-1] + 1, 1 << 16)
 
 
-def await_ticket() -> Ticket | None:
-    """What this process is to run; None when there is nothing to run any more."""
-    data = b""
+def await_ticket() -> tuple[Ticket | None, int | None]:
+    """What this process is to run, and the descriptor of what it may find in its cache.
+
+    No ticket: there is nothing to run any more.
+    """
+    data, found = b"", None
     with socket.socket(fileno=TICKETS_FD) as tickets:
         while not data.endswith(b"\n"):
-            more = tickets.recv(1 << 16)
+            more, lent, _, _ = socket.recv_fds(tickets, 1 << 16, 1)
             if not more:
-                return None
-            data += more
+                return None, None
+            data, found = data + more, lent[0] if lent else found
         tickets.sendall(ENTERED)
     order = read_order(data)
-    return order.ticket if isinstance(order, Start) else None
+    return (order.ticket if isinstance(order, Start) else None), found
 
 
 def encode_receipt(receipt: Receipt) -> bytes:

@@ -46,7 +46,7 @@ class LocalPool:
         slots: Job processes at the same time.
         threads: Threads of one job process; the same as in the tickets' limits.
         spares: Job processes that wait for tickets while jobs come, so that a job need not wait for a fork.
-        warm_bytes: Memory that loaded backends may take together, to be there for the next job.
+        warm_bytes: Memory for what is kept for the next job: loaded backends, compiled programs; half each.
         beat: Renews the lease of (job, fence); called every third of `lease_s`.
         lease_s: The lease of a running job, seconds.
         options: More arguments of the zygote: `--entry`, `--preload`.

@@ -38,6 +38,7 @@ class Ticket:
     log_level: str = "WARNING"
     in_session: bool = False
     calibration: str | None = None
+    owner: str | None = None  # for whose next jobs compiled programs are kept; None: for nobody's
     limits: Limits = field(default_factory=Limits)
 
 

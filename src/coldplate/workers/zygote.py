@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any
 
 from coldplate import failpoints
-from coldplate.workers import sandbox
+from coldplate.workers import devices, sandbox
 from coldplate.workers.child import Child, Entry, give_birth, last_words
+from coldplate.workers.kept import Kept
 from coldplate.workers.messages import (
     Broken,
     Kill,
@@ -87,6 +88,7 @@ class Zygote:
         warm: Loads what a ticket needs and all children shall inherit; whether that was anything new.
         rehearse: What a spare child does while it waits: as much as it can of a job like the last one.
         spares: Children that wait for tickets, while jobs come.
+        kept: What jobs leave for the next ones of their owner.
     """
 
     def __init__(
@@ -97,6 +99,7 @@ class Zygote:
         warm: Warm | None = None,
         rehearse: Rehearse | None = None,
         spares: int = 0,
+        kept: Kept | None = None,
     ):
         self._channel = channel
         self._entry = entry
@@ -105,6 +108,7 @@ class Zygote:
         self._spares = 0 if rehearse is None else spares
         self._selector = selectors.DefaultSelector()
         self._children: dict[int, Child] = {}
+        self._kept = Kept(room=0) if kept is None else kept
         self._unread = b""
         self._last: Ticket | None = None  # until no job has come for a while
         self._last_at = self._quiet_since = 0.0
@@ -165,12 +169,12 @@ class Zygote:
         """Give a ticket to a spare child, or to a newborn."""
         for child in self._waiting():
             with contextlib.suppress(OSError):  # it is dead, and not reaped yet
-                child.take(ticket)
+                child.take(ticket, found=self._kept.lend(whose(ticket)))
                 break
         else:
             child = give_birth(self._entry)
             self._children[child.pid] = child
-            child.take(ticket)
+            child.take(ticket, found=self._kept.lend(whose(ticket)))
         self._selector.register(child.receipt, selectors.EVENT_READ, child)
         return child
 
@@ -270,11 +274,19 @@ class Zygote:
             if has_run_its_last(child.pid) and set(own_children()) <= self._children.keys():
                 self._tell(last_words(child, child.ticket))
                 child.told = True
+                self._keep_offers(child, child.ticket)
                 break
+
+    def _keep_offers(self, child: Child, ticket: Ticket) -> None:
+        """Keep what a child has left, now that it can write no more."""
+        if ticket.owner is not None:
+            self._kept.take(whose(ticket), child.offers)
 
     def _bury(self, child: Child) -> None:
         ticket, entered = child.ticket, child.entered
         ended = None if ticket is None else last_words(child, ticket)
+        if ticket is not None and not child.told and ended and ended.receipt is not None:
+            self._keep_offers(child, ticket)
         with contextlib.suppress(KeyError):
             self._selector.unregister(child.receipt)
         child.close()
@@ -294,6 +306,12 @@ class Zygote:
         while self._children:
             self._reap()
             time.sleep(0.002)
+
+
+def whose(ticket: Ticket) -> tuple[object, ...]:
+    """To whom belongs what a job leaves: its owner's next jobs on the same backend, as described now."""
+    key = devices.key_of(ticket.backend, devices.path_of(ticket))
+    return ticket.owner, *(key or ())
 
 
 # --- the beginning ------------------------------------------------------------------------------
@@ -334,9 +352,10 @@ def main(arguments: list[str]) -> None:
             zygote = Zygote(
                 channel,
                 find_entry(args.entry),
-                warm=partial(find_entry(args.warm), room=args.room) if args.warm else None,
+                warm=partial(find_entry(args.warm), room=args.room // 2) if args.warm else None,
                 rehearse=find_entry(args.rehearsal) if args.rehearsal else None,
                 spares=args.spares,
+                kept=Kept(room=args.room // 2),
             )
         except BaseException as error:
             channel.sendall(line(Broken(f"The lab could not be imported: {type(error).__name__}: {error}")))
@@ -356,7 +375,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         "--warm", default=WARM, help="module:function that loads what children inherit; or none"
     )
     parser.add_argument("--rehearsal", default=REHEARSAL, help="module:function of a spare child; or none")
-    parser.add_argument("--room", type=int, required=True, help="bytes that warm backends may take together")
+    parser.add_argument("--room", type=int, required=True, help="bytes of warm backends and kept programs")
     parser.add_argument("--spares", type=int, required=True, help="children that wait for tickets")
     parser.add_argument("--preload", nargs="*", default=PRELOAD, help="modules to import first")
     parser.add_argument("--failpoints", type=Path, help="directory of failpoints, in tests")
