@@ -49,6 +49,9 @@ class Settings(BaseSettings):
     max_execution_s: int = Field(default=10_800, ge=1, description="longest a job may run, seconds")
     max_body: int = Field(default=64 << 20, ge=1 << 10, description="largest request body, bytes")
     lease_s: float = Field(default=30.0, gt=0, description="a running job's lease; renewed every third of it")
+    shared: bool = Field(
+        default=False, description="other schedulers work on the same store: processes end with their lease"
+    )
     max_attempts: int = Field(default=3, ge=1, description="starts of one job after lost workers")
     token_ttl_s: int = Field(default=3600, ge=60, description="life of an access token, seconds")
     private_grace_s: float = Field(

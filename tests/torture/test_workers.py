@@ -53,11 +53,23 @@ class Desk:
         limits: Limits = SMALL,
         params: bytes = b"",
         owner: str | None = None,
+        until: float | None = None,
     ) -> Ticket:
         job = f"job{next(NUMBERS):017}"
         keys = (f"params/{job}", f"result/{job}/1", f"log/{job}/1")
         root = str(self.root)
-        ticket = Ticket(job, 1, program, backend, *keys, root, log_level="INFO", owner=owner, limits=limits)
+        ticket = Ticket(
+            job,
+            1,
+            program,
+            backend,
+            *keys,
+            root,
+            log_level="INFO",
+            owner=owner,
+            until=until,
+            limits=limits,
+        )
         LocalBlobs(self.root).put(ticket.params_key, params)
         self.pool.start(ticket, self.receipts.put)
         return ticket
@@ -66,9 +78,15 @@ class Desk:
         return self.receipts.get(timeout=60)
 
     def run(
-        self, program: str, *, backend: str = "", limits: Limits = SMALL, owner: str | None = None
+        self,
+        program: str,
+        *,
+        backend: str = "",
+        limits: Limits = SMALL,
+        owner: str | None = None,
+        until: float | None = None,
     ) -> Receipt:
-        ticket = self.start(program, backend=backend, limits=limits, owner=owner)
+        ticket = self.start(program, backend=backend, limits=limits, owner=owner, until=until)
         receipt = self.receipt()
         assert (receipt.job, receipt.fence) == (ticket.job, 1)
         return receipt
@@ -357,6 +375,7 @@ def test_a_rehearsal_that_is_deadly_is_not_repeated_without_a_job(own_desk):
     for number in (1, 2):
         assert desk.run("nothing", backend="deadly rehearsal").outcome == "Completed"
         eventually(lambda: len(spares(desk)) == number)  # noqa: B023
+        eventually(lambda: not any(map(lives, spares(desk))))  # else it may be buried after the next job came
     time.sleep(0.2)
     assert len(spares(desk)) == 2
 
@@ -551,6 +570,28 @@ def test_a_heart_beat_that_says_stop_ends_the_job(own_desk, answer, outcome, los
     ticket = desk.start("sleep")
     receipt = desk.receipt()
     assert (receipt.job, receipt.outcome, receipt.lost) == (ticket.job, outcome, lost)
+
+
+def test_a_job_whose_lease_nobody_renews_is_killed_by_the_zygote_alone(own_desk):
+    """The pool says nothing here, as if it were stopped: who takes over must not find the job running."""
+    desk = own_desk()
+    ticket = desk.start("sleep", until=time.monotonic() + 1)
+    receipt = desk.receipt()
+    assert (receipt.job, receipt.outcome, receipt.lost) == (ticket.job, "Failed", True)
+    assert time.monotonic() >= ticket.until
+
+
+def test_a_ticket_whose_lease_is_over_is_not_worked_on(own_desk):
+    assert own_desk().run("sleep", until=time.monotonic() - 1).lost
+
+
+def test_a_job_whose_lease_is_renewed_goes_on(own_desk):
+    beats = []
+    desk = own_desk(beat=lambda job, fence: beats.append(time.monotonic()) or len(beats) > 5, lease_s=0.6)
+    ticket = desk.start("sleep", until=time.monotonic() + 0.6)
+    receipt = desk.receipt()
+    assert (receipt.outcome, len(beats)) == ("Cancelled", 6)
+    assert beats[-1] > ticket.until
 
 
 def test_a_heart_beat_that_fails_is_tried_again(own_desk):

@@ -14,7 +14,6 @@ from coldplate.blobs import LocalBlobs
 from coldplate.changes import Changes
 from coldplate.domain.job import Job
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
-from coldplate.domain.snapshot import Snapshot
 from coldplate.errors import Unavailable
 from coldplate.failpoints import passing
 from coldplate.scheduler import endings
@@ -28,6 +27,7 @@ from coldplate.scheduler.decisions import (
     Start,
     StopSession,
 )
+from coldplate.scheduler.leases import Leases
 from coldplate.scheduler.policy import next_timer, plan
 from coldplate.scheduler.sessions import AT_LIMIT, activated, closed, deactivated
 from coldplate.scheduler.sweep import sweep
@@ -67,6 +67,7 @@ class Loop:
         worker: str = SERVER,
     ):
         self._store, self._pool, self._blobs, self._worker = store, pool, blobs, worker
+        self._leases = Leases(worker, settings.lease_s)
         self._shelf = Shelf(blobs)
         self._settings, self._changes, self._clock = settings, changes, clock
         self._ours: set[tuple[str, int]] = set()  # attempts we started and that aren't known to be dead
@@ -117,22 +118,12 @@ class Loop:
         # The pool is asked before the store: an attempt that ends in between is then no longer in the store.
         alive = self._pool.alive() & self._ours
         snapshot = self._store.snapshot(now, alive=alive, free_slots=self._pool.capacity())
-        snapshot = self._without_dead_leases(snapshot, now)
+        snapshot = self._leases.judged(snapshot, now, ours=self._ours)
         decisions = plan(snapshot, now, max_attempts=self._settings.max_attempts)
         if any([self._try(decision) for decision in decisions]):
             return 0.0  # the world has changed
         timer = next_timer(snapshot, now)
         return LOOK_S if timer is None else min(LOOK_S, (timer - now).total_seconds())
-
-    def _without_dead_leases(self, snapshot: Snapshot, now: datetime) -> Snapshot:
-        """The lease of an attempt that we began before a restart is over: its processes are gone."""
-        running = tuple(
-            r
-            if (r.id, r.fence) in self._ours or r.worker not in (None, self._worker)
-            else replace(r, lease_until=now)
-            for r in snapshot.running
-        )
-        return replace(snapshot, running=running)
 
     # --- decisions --------------------------------------------------------------------------------
 
@@ -170,14 +161,14 @@ class Loop:
                 )
 
     def _start(self, decision: Start, now: datetime) -> bool:
-        lease_s = self._settings.lease_s
+        lease_s, until = self._settings.lease_s, self._lease_end()
         job = self._store.start(
             decision.job, lane=decision.lane, now=now, lease_s=lease_s, worker=self._worker
         )
-        return job is not None and self._launch(job)
+        return job is not None and self._launch(job, until)
 
     def _requeue(self, decision: Requeue, now: datetime) -> bool:
-        lease_s = self._settings.lease_s
+        lease_s, until = self._settings.lease_s, self._lease_end()
         job = self._store.restart(
             decision.job, fence=decision.fence, now=now, lease_s=lease_s, worker=self._worker
         )
@@ -186,13 +177,17 @@ class Loop:
         if job.cancel_requested:  # while nobody ran it
             return self._finish(Receipt(job.id, job.fence, "Cancelled"))
         log.warning("Job %s runs again: its worker was lost.", job.id)
-        return self._launch(job)
+        return self._launch(job, until)
 
-    def _launch(self, job: Job) -> bool:
+    def _lease_end(self) -> float | None:
+        """When a lease that is taken from now on ends, monotonic; None: nobody else would use it."""
+        return time.monotonic() + self._settings.lease_s if self._settings.shared else None
+
+    def _launch(self, job: Job, until: float | None) -> bool:
         attempt = (job.id, job.fence)
         passing("T5-claim-committed", job=job.id, fence=job.fence)
         self._ours.add(attempt)
-        self._pool.start(self._ticket(job), self.done)
+        self._pool.start(self._ticket(job, until), self.done)
         current = self._store.job(job.id)
         if current is not None and current.cancel_requested:
             self._pool.stop(*attempt)  # the cancel came before the pool knew the attempt
@@ -230,7 +225,7 @@ class Loop:
 
     # --- attempts ---------------------------------------------------------------------------------
 
-    def _ticket(self, job: Job) -> Ticket:
+    def _ticket(self, job: Job, until: float | None) -> Ticket:
         settings = self._settings
         wall_s = min(job.cost_s, settings.max_execution_s)
         session = self._store.session(job.session) if job.session else None
@@ -248,6 +243,7 @@ class Loop:
             in_session=session is not None and session.mode is Mode.DEDICATED,
             calibration=job.calibration,
             owner=None if job.private else job.instance,
+            until=until,
             limits=Limits(
                 memory_bytes=settings.memory_per_job,
                 cpu_s=wall_s * settings.threads_per_job,

@@ -46,6 +46,7 @@ class Child:
     oom_kills: int = 0  # of the machine, when it started
     ticket: Ticket | None = None  # None: it waits for one
     words: bytes = b""  # what it has said on `receipt`
+    until: float | None = None  # monotonic: when its lease ends
     killed: bool = False
     told: bool = False  # its end is known to the pool
     exit: int | None = None  # set when the leader is reaped; its group may live on a little
@@ -62,7 +63,7 @@ class Child:
         """
         lent = [] if found is None else [found]
         socket.send_fds(self.tickets, [line(Start(ticket))], lent)  # a ticket is smaller than any buffer
-        self.ticket, self.oom_kills = ticket, machine_oom_kills()
+        self.ticket, self.oom_kills, self.until = ticket, machine_oom_kills(), ticket.until
 
     @property
     def entered(self) -> bool:

@@ -19,6 +19,7 @@ from coldplate.workers.messages import (
     Lost,
     Order,
     Ready,
+    Renew,
     Start,
     Started,
     line,
@@ -68,7 +69,7 @@ class LocalPool:
         self.isolation: dict[str, str] = {}  # how jobs are shut in, by feature; empty until ready
         self._threads = threads
         self._beat = beat
-        self._beat_s = lease_s / 3
+        self._lease_s, self._beat_s = lease_s, lease_s / 3
         self._options = ("--spares", str(spares), "--room", str(warm_bytes), *options)
         self._lock = threading.Lock()
         self._changed = threading.Condition(self._lock)
@@ -181,6 +182,12 @@ class LocalPool:
                 waiting.tell(Lost(*key, "It had not started."))
             else:
                 self._send(Kill(*key))
+
+    def renew(self, ticket: Ticket, asked_at: float) -> None:
+        """Let the attempt's processes live until its new lease ends, if they would die with the old one."""
+        if ticket.until is not None:
+            with self._lock:
+                self._send(Renew(ticket.job, ticket.fence, asked_at + self._lease_s))
 
     def replace_zygote(self) -> None:
         """End a zygote that does not answer. Takes no lock: a send to it may be holding that."""

@@ -20,6 +20,14 @@ class Kill(msgspec.Struct, frozen=True, tag="kill"):
     fence: int
 
 
+class Renew(msgspec.Struct, frozen=True, tag="renew"):
+    """To the zygote: this attempt's lease goes on."""
+
+    job: str
+    fence: int
+    until: float  # monotonic
+
+
 class Ready(msgspec.Struct, frozen=True, tag="ready"):
     """From the zygote: everything is imported; how well children are shut in, by feature."""
 
@@ -60,7 +68,7 @@ class Lost(msgspec.Struct, frozen=True, tag="lost"):
     reason: str
 
 
-Order = Start | Kill
+Order = Start | Kill | Renew
 News = Ready | Broken | Started | Ended | Lost
 
 _encoder = msgspec.json.Encoder()

@@ -39,6 +39,7 @@ class Ticket:
     in_session: bool = False
     calibration: str | None = None
     owner: str | None = None  # for whose next jobs compiled programs are kept; None: for nobody's
+    until: float | None = None  # monotonic: its processes are dead by then, unless the lease was renewed
     limits: Limits = field(default_factory=Limits)
 
 

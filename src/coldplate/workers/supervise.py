@@ -38,6 +38,9 @@ class Killer(Protocol):
     def kill(self, ticket: Ticket) -> None:
         """SIGKILL the attempt's processes."""
 
+    def renew(self, ticket: Ticket, asked_at: float) -> None:
+        """The lease goes on, from the moment (monotonic) at which that was asked for."""
+
     def replace_zygote(self) -> None:
         """End a zygote that does not answer; all its attempts are then lost."""
 
@@ -117,6 +120,7 @@ class Attempt:
 
     def _renew(self) -> None:
         assert self._beat is not None
+        asked_at = time.monotonic()
         try:
             asked = self._beat(self.ticket.job, self.ticket.fence)
         except Exception:
@@ -127,6 +131,8 @@ class Attempt:
             self.stop("stale")
         elif asked:
             self.stop("cancel")
+        else:
+            self._killer.renew(self.ticket, asked_at)
 
     def _conclude(self, news: Ended | Lost) -> Receipt:
         if isinstance(news, Lost) and self._pid is not None:

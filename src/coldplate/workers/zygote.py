@@ -34,6 +34,7 @@ from coldplate.workers.messages import (
     Lost,
     News,
     Ready,
+    Renew,
     Started,
     line,
     read_order,
@@ -133,8 +134,9 @@ class Zygote:
                 break
             if ready:
                 self._quiet_since = time.monotonic()
-            else:
+            elif self._until_spares() == 0:
                 self._have_spares()
+            self._end_leases()
         self._end_all()
 
     # --- orders -------------------------------------------------------------------------------
@@ -149,6 +151,8 @@ class Zygote:
         for order in map(read_order, lines):
             if isinstance(order, Kill):
                 self._kill(order)
+            elif isinstance(order, Renew):
+                self._renew(order)
             else:
                 self._start(order.ticket)
         return bool(data)
@@ -185,6 +189,22 @@ class Zygote:
                 child.killed = True
                 kill(child.pid)  # its group follows when it is reaped: a newborn leads none yet
 
+    def _renew(self, order: Renew) -> None:
+        for child in self._children.values():
+            if child.ticket and (child.ticket.job, child.ticket.fence) == (order.job, order.fence):
+                child.until = order.until
+
+    def _end_leases(self) -> None:
+        """Kill whose lease is over: somebody else may be about to do its work."""
+        now = time.monotonic()
+        for child in self._leased():
+            if child.until is not None and child.until <= now:
+                child.until = None
+                kill(child.pid)
+
+    def _leased(self) -> list[Child]:
+        return [child for child in self._children.values() if child.until is not None and child.exit is None]
+
     def _tell(self, news: News) -> None:
         with contextlib.suppress(ConnectionError):  # a pool that is gone is noticed by the loop
             self._channel.sendall(line(news))
@@ -196,7 +216,14 @@ class Zygote:
         return [c for c in children if c.ticket is None and c.exit is None and not c.killed]
 
     def _pause(self) -> float | None:
-        """Seconds until there is something to do about spares, if nothing happens before."""
+        """Seconds until there is something to do, if nothing happens before."""
+        pauses = [child.until - time.monotonic() for child in self._leased() if child.until is not None]
+        if (spares := self._until_spares()) is not None:
+            pauses.append(spares)
+        return max(0.0, min(pauses)) if pauses else None
+
+    def _until_spares(self) -> float | None:
+        """Seconds until there is something to do about spares."""
         if self._last is None or self._spares == 0:
             return None
         if len(self._waiting()) < self._spares:

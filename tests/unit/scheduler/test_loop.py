@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -325,15 +326,35 @@ def test_end_is_kept_until_a_store_that_is_not_available_takes_it(office, monkey
     assert office.state(id) is JobState.COMPLETED
 
 
-def test_attempts_of_another_scheduler_are_lost_only_when_their_lease_is_over(office):
+def test_attempts_of_another_scheduler_are_lost_only_when_nobody_renewed_their_lease(office, monkeypatch):
+    passed_s = 0.0
+    monkeypatch.setattr(office.loop._leases, "_monotonic", lambda: passed_s)
     id = office.add("a")
     office.store.start(id, lane=0, now=office.clock(), lease_s=30, worker="another")
+    office.pass_time(7200)  # clocks jump
+    assert office.pool.done == {}
+    passed_s = 29.0
+    office.settle()
+    office.store.beat(id, 1, now=office.clock(), lease_s=30)
+    office.settle()
+    passed_s = 58.0
     office.settle()
     assert office.pool.done == {}
-    office.pass_time(29)
-    assert office.pool.done == {}
-    office.pass_time(1)
+    passed_s = 59.0
+    office.settle()
     assert set(office.pool.done) == {(id, 2)}
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_processes_end_with_their_lease_where_somebody_else_may_take_over(tmp_path, shared):
+    office = Office(tmp_path, shared=shared)
+    office.add("a")
+    before = time.monotonic()
+    office.settle()
+    (ticket,) = office.pool.tickets.values()
+    assert (ticket.until is not None) is shared
+    assert not shared or before + 30 <= ticket.until <= time.monotonic() + 30
+    office.store.close()
 
 
 def test_cancel_that_comes_between_the_look_and_the_end_is_the_end(office):
