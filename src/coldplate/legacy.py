@@ -26,7 +26,6 @@ from coldplate.service import Service
 from coldplate.store.store import Store
 
 LOGIN_TTL = timedelta(days=14)  # these clients log in once, and never again while they live
-NO_SESSIONS = "open"  # the plan that has batches only; a session of it is one
 STRATEGIES = (None, "default")
 
 
@@ -184,11 +183,14 @@ class Legacy:
         return self._service.keep(job, params, fingerprint=fingerprint)
 
     def _with_session(self, who: Principal, job: Job, wish: FirstJob, *, fingerprint: str) -> Job:
-        """A session whose id is that of its first job; a repeated POST finds the one that it made."""
-        plan = who.instance.plan if who.instance else ""
+        """A session whose id is that of its first job; a repeated POST finds the one that it made.
+
+        It is a batch: its jobs come before others' while it is active, but it doesn't hold an idle backend.
+        These clients don't say when they leave a session, so that a backend would wait for nobody.
+        """
         session = self._service.open_session(
             who,
-            Mode.BATCH if plan == NO_SESSIONS else Mode.DEDICATED,
+            Mode.BATCH,
             job.backend,
             Ttls(wish.max_s),
             fingerprint=f"{fingerprint}:session",

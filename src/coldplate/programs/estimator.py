@@ -6,8 +6,10 @@ from datetime import UTC, datetime
 
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
+from coldplate.domain.options_v1 import is_v1
 from coldplate.engine.estimator import combine, prepare
 from coldplate.engine.seeds import origin
+from coldplate.programs import legacy
 from coldplate.programs.registry import Answer, Context
 from coldplate.wire.options import estimator_options, supports_qiskit
 from coldplate.wire.params import read
@@ -25,6 +27,8 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
         ColdplateError: The inputs can't be run; told with the official code where there is one.
     """
     fields = read(params)
+    if is_v1("estimator", fields):
+        return legacy.run_estimator(fields, backend, context)
     options, pubs = estimator_options(fields), estimator_pubs(fields)
     for pub in pubs:
         check_isa(pub.circuit, backend.target, simulator=backend.simulator)

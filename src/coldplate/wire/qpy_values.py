@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 import struct
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -17,6 +18,14 @@ MAX_OPERATIONS = 5_000  # of one parameter expression, which is evaluated by rec
 MAX_SYMBOLIC_TEXT = 4_096  # characters of an expression before version 13
 MAX_POWER = 1_000  # in such a text, of powers inside powers: both sides may be numbers
 MAX_VECTORS = 250_000  # elements of all parameter vectors; they are made whole
+
+FUNCTIONS = frozenset(
+    {"Symbol", "Integer", "Float", "Rational", "Add", "Mul", "Pow", "Abs", "sign", "conjugate", "exp", "log"}
+    | {"sin", "cos", "tan", "asin", "acos", "atan"}
+)
+CONSTANTS = frozenset({"I", "pi", "E"})
+ASSUMPTIONS = frozenset({"precision", "real", "complex", "positive", "integer", "commutative"})
+NUMBER = re.compile(r"[-+]?[0-9]{0,64}\.?[0-9]{0,64}([eE][-+]?[0-9]{1,4})?")
 
 TYPED, MAPPED = struct.Struct("!cQ"), struct.Struct("!HcH")
 PARAMETER, LONG = struct.Struct("!H16s"), struct.Struct("!Q")
@@ -226,6 +235,32 @@ def check_symbolic(text: str) -> None:
         raise BadProgram("A parameter expression can't be read.") from None
     if power(tree) > MAX_POWER:
         raise BadProgram("A parameter expression has a power that is too large.")
+    if not all(is_symbolic(node) for node in ast.walk(tree.body)):
+        raise BadProgram("A parameter expression has something else than numbers, symbols and functions.")
+
+
+def is_symbolic(node: ast.AST) -> bool:
+    """Whether a part of an expression is one that Qiskit writes.
+
+    Readers of that time evaluate such a text. What is taken here may be shown to others, so a name has to be
+    that of a function, and a text that of a symbol or a number.
+    """
+    if isinstance(node, ast.Call):
+        named = isinstance(node.func, ast.Name) and node.func.id in FUNCTIONS
+        return named and all(is_plain(node, part) for part in node.args)
+    if isinstance(node, ast.Name):
+        return node.id in FUNCTIONS or node.id in CONSTANTS
+    if isinstance(node, ast.keyword):
+        return node.arg in ASSUMPTIONS and isinstance(node.value, ast.Constant)
+    return isinstance(node, ast.Constant | ast.Load | ast.UnaryOp | ast.USub | ast.UAdd)
+
+
+def is_plain(call: ast.Call, part: ast.expr) -> bool:
+    """Whether an argument is no text, or text where it is only a name or a number."""
+    if not isinstance(part, ast.Constant) or not isinstance(part.value, str):
+        return not isinstance(part, ast.Starred)
+    called = call.func.id if isinstance(call.func, ast.Name) else ""
+    return called == "Symbol" or (called == "Float" and NUMBER.fullmatch(part.value) is not None)
 
 
 def power(node: ast.AST) -> float:

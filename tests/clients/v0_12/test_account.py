@@ -35,7 +35,7 @@ def test_backends_are_the_devices_and_the_hosted_simulators(client, request):
     names = request.getfixturevalue(client).call("account.backends")
     assert names == sorted(
         [
-            *("emu_eagle", "emu_lagos", "emu_slow", "ibmq_qasm_simulator", "simulator_statevector"),
+            *("emu_eagle", "emu_nairobi", "emu_slow", "ibmq_qasm_simulator", "simulator_statevector"),
             *("simulator_mps", "simulator_stabilizer", "simulator_extended_stabilizer"),
         ]
     )
@@ -45,11 +45,11 @@ def test_current_clients_do_not_see_the_hosted_simulators(old_server):
     from coldplate.client import pointed_at
 
     with pointed_at(old_server.url, old_server.key, old_server.crn) as service:
-        assert [backend.name for backend in service.backends()] == ["emu_lagos", "emu_slow", "emu_eagle"]
+        assert [backend.name for backend in service.backends()] == ["emu_nairobi", "emu_slow", "emu_eagle"]
 
 
 def test_device_has_all_that_a_user_asks_of_it(old):
-    device = old.call("account.describe", name="emu_lagos")
+    device = old.call("account.describe", name="emu_nairobi")
     assert (device["num_qubits"], device["simulator"], device["target_qubits"]) == (7, False, 7)
     assert {"cx", "delay", "measure", "reset", "rz", "sx", "x"} <= set(device["gates"])
     assert device["coupling"] == 12
