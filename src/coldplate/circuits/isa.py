@@ -14,6 +14,7 @@ from coldplate.circuits.program import Item
 from coldplate.errors import NotIsa
 
 EVERYWHERE = frozenset({"barrier", "store", "break_loop", "continue_loop"})
+CONTROL_FLOW = frozenset({"if_else", "for_loop", "while_loop", "switch_case", "box"})
 LARGEST_RZZ = math.pi / 2
 SLACK = 1e-9  # of an rzz angle; rounding must not refuse a circuit
 
@@ -50,6 +51,9 @@ def check_rzz_values(item: Item) -> None:
     Raises:
         NotIsa: One does.
     """
+    names = item.circuit.count_ops().keys()
+    if "rzz" not in names and not names & CONTROL_FLOW:
+        return
     angles = Angles(item.circuit.parameters, item.flat_values)
     for instruction, qubits in flattened(item.circuit):
         if instruction.name == "rzz" and is_free(instruction.params[0]):
