@@ -24,6 +24,7 @@ from coldplate.circuits.program import Item
 from coldplate.circuits.rotation import GENERAL, Rotation
 from coldplate.errors import BadInput
 from coldplate.noise.action import append, conjugate, square
+from coldplate.noise.checks import Checks
 from coldplate.noise.local import local_strings, neighbours, product_bases
 from coldplate.noise.model import Strings
 
@@ -40,11 +41,13 @@ class LearningOptions:
 
     Attributes:
         pair_depths: How many pairs of the layer circuits have.
+        checks: Which shots are kept.
     """
 
     num_randomizations: int = 32
     shots_per_randomization: int = 128
     pair_depths: tuple[int, ...] = (0, 1, 2, 4, 16, 32)
+    checks: Checks = Checks()
 
 
 @dataclass(frozen=True)
@@ -83,10 +86,7 @@ def study(layer: Layer, options: LearningOptions, target: Target, rng: Generator
         )
     pairs = neighbours(layer, target)
     bases = product_bases(len(layer.qubits), pairs)
-    rotation, width = Rotation.of(target), target.num_qubits or max(layer.qubits) + 1
-    items = tuple(
-        item(layer, bases, depth, rotation, options=options, width=width, rng=rng) for depth in depths
-    )
+    items = tuple(item(layer, bases, depth, target, options=options, rng=rng) for depth in depths)
     return Study(layer, pairs, local_strings(len(layer.qubits), pairs), bases, depths, items)
 
 
@@ -94,10 +94,9 @@ def item(
     layer: Layer,
     bases: Strings,
     depth: int,
-    rotation: Rotation,
+    target: Target,
     *,
     options: LearningOptions,
-    width: int,
     rng: Generator,
 ) -> Item:
     """All bases and randomizations of one depth.
@@ -105,7 +104,7 @@ def item(
     Paulis between layers are drawn independently, as the products of one twirl's end and the next one's
     beginning are; what they do to the measured bits is followed to the end.
     """
-    num_qubits, num_layers = len(layer.qubits), 2 * depth
+    num_qubits, num_layers, rotation = len(layer.qubits), 2 * depth, Rotation.of(target)
     shape = (len(bases), options.num_randomizations)
 
     def coins(*more: int) -> Bits:
@@ -125,7 +124,7 @@ def item(
     if depth % 2:
         square_x, square_z = square(layer)
         turned = turned ^ (square_x & x) ^ (square_z & z)
-    circuit = template(layer, num_layers, rotation, width=width)
+    circuit = template(layer, num_layers, target, checks=options.checks)
     values = np.concatenate(parts, axis=-1)
     return Item(circuit, values, options.shots_per_randomization, side={FLIPS: turned[..., None, :]})
 
@@ -148,13 +147,13 @@ def twirled(x: Bits, z: Bits, rotation: Rotation) -> Floats:
     return np.concatenate([np.where(x, np.pi, 0.0), np.where(x ^ z, np.pi, 0.0)], axis=-1)
 
 
-def template(layer: Layer, num_layers: int, rotation: Rotation, *, width: int) -> QuantumCircuit:
+def template(layer: Layer, num_layers: int, target: Target, *, checks: Checks) -> QuantumCircuit:
     """Prepare, then twirl and run the layer as often as asked, then measure.
 
     Its parameters are in the order of the angles: for each slot of rotations all turns, then all phases.
     """
-    num_qubits = len(layer.qubits)
-    circuit = QuantumCircuit(width)
+    num_qubits, rotation = len(layer.qubits), Rotation.of(target)
+    circuit = QuantumCircuit(target.num_qubits or max(layer.qubits) + 1)
     register = ClassicalRegister(num_qubits, REGISTER)
     circuit.add_register(register)
     qubits = [circuit.qubits[qubit] for qubit in layer.qubits]
@@ -164,6 +163,7 @@ def template(layer: Layer, num_layers: int, rotation: Rotation, *, width: int) -
         own = angles[2 * num_qubits * number : 2 * num_qubits * (number + 1)]
         return zip(qubits, own[:num_qubits], own[num_qubits:], strict=True)
 
+    checks.begin(circuit, qubits, target)
     for qubit, turn, phase in slot(0):
         if rotation.native:
             circuit._append(SXGate(), [qubit], [])
@@ -182,4 +182,5 @@ def template(layer: Layer, num_layers: int, rotation: Rotation, *, width: int) -
     for qubit, turn, phase in slot(num_layers + 1):
         rotation.append(circuit, qubit, turn=turn, phase=phase)
     circuit.measure(qubits, register)
+    checks.end(circuit, qubits, target)
     return circuit

@@ -95,9 +95,14 @@ class LayerNoise:
         return PauliLindbladMap.from_components(self.rates, paulis)
 
     @property
+    def log_gamma(self) -> float:
+        """Logarithm of `gamma`; unlike it, always a number."""
+        return float(2 * self.rates.clip(0).sum())
+
+    @property
     def gamma(self) -> float:
         """The one-norm of the inverse channel as a sum of Paulis; undoing it costs its square in shots."""
-        return float(np.exp(2 * self.rates.clip(0).sum()))
+        return float(np.exp(self.log_gamma))
 
     def fidelities(self, strings: Strings) -> Floats:
         """What is left of Pauli strings after the noise, shape ``(len(strings),)``."""

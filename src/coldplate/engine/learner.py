@@ -1,0 +1,137 @@
+"""Noise learner: layers and measurements -> the circuits that show their noise -> models."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+import numpy as np
+from numpy.random import Generator
+from qiskit.transpiler import Target
+
+from coldplate.circuits.layers import Layer
+from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program
+from coldplate.engine import program
+from coldplate.engine.options import Execution
+from coldplate.noise import fit, readout
+from coldplate.noise.checks import report
+from coldplate.noise.learning import REGISTER, LearningOptions, Study, study
+from coldplate.noise.local import neighbours
+from coldplate.noise.model import LayerNoise
+from coldplate.noise.readout import ReadoutNoise
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Qubits that are measured at once, ascending."""
+
+    qubits: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What is run to learn the noise of measurements."""
+
+    qubits: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...]
+    items: tuple[Item, ...]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A learner's job that is ready to run: the items of all studies, in order."""
+
+    program: Program
+    studies: tuple[Study | Reading, ...]
+
+
+@dataclass(frozen=True)
+class Learnt:
+    """What was learnt of one instruction.
+
+    Attributes:
+        fractions_kept: Of the shots, for each depth of a layer, 0 for a measurement.
+        success_rates: How often each qubit passed the bit-flip checks, the same; empty without checks.
+    """
+
+    noise: LayerNoise | ReadoutNoise
+    fractions_kept: Mapping[int, float] = field(default_factory=dict)
+    success_rates: Mapping[int, Mapping[int, float]] = field(default_factory=dict)
+
+
+def most_used(layers: Iterable[Layer], most: int | None) -> list[Layer]:
+    """Different layers, the most frequent first, then those with most gates, at most so many.
+
+    >>> [len(one.qubits) for one in most_used([Layer((), (1,)), Layer((), (2, 3)), Layer((), (2, 3))], 1)]
+    [2]
+    """
+    counts = Counter(layers)
+    order = sorted(counts, key=lambda layer: (-counts[layer], -len(layer.gates)))
+    return order[:most]
+
+
+def prepare(
+    tasks: Sequence[Layer | Measured],
+    options: LearningOptions,
+    execution: Execution,
+    *,
+    target: Target,
+    rng: Generator,
+    clock_start: datetime,
+) -> Prepared:
+    """The program that shows the noise of layers and measurements.
+
+    Raises:
+        BadInput, IncompatibleOptions: See `noise.learning.study`.
+    """
+    studies = tuple(
+        study(task, options, target, rng) if isinstance(task, Layer) else reading(task, options, target, rng)
+        for task in tasks
+    )
+    items = [item for one in studies for item in one.items]
+    return Prepared(program.build(items, execution, clock_start=clock_start), studies)
+
+
+def reading(task: Measured, options: LearningOptions, target: Target, rng: Generator) -> Reading:
+    """The circuits that show the noise of measurements."""
+    pairs = neighbours(Layer((), task.qubits), target)
+    return Reading(task.qubits, pairs, (readout.item(task.qubits, options, target, rng),))
+
+
+def combine(prepared: Prepared, outcomes: Outcomes, options: LearningOptions) -> list[Learnt]:
+    """What the circuits showed, task by task; a dry run shows no noise at all."""
+    left = iter(outcomes.items)
+    return [
+        learnt(one, [next(left) for _ in one.items], options, made_up=outcomes.made_up)
+        for one in prepared.studies
+    ]
+
+
+def learnt(
+    one: Study | Reading, outcomes: Sequence[ItemOutcome], options: LearningOptions, *, made_up: bool
+) -> Learnt:
+    """What was learnt of one task."""
+    qubits = one.layer.qubits if isinstance(one, Study) else one.qubits
+    depths = one.depths if isinstance(one, Study) else (0,)
+    checks, kept = options.checks, None
+    fractions, rates = dict.fromkeys(depths, 1.0), {}
+    if checks.before or checks.after:
+        kept = [checks.kept(outcome, REGISTER, len(qubits), one.pairs) for outcome in outcomes]
+        for depth, outcome, keep in zip(depths, outcomes, kept, strict=True):
+            passed = checks.passed(outcome, REGISTER, len(qubits))
+            fractions[depth], rates[depth] = report(passed, keep, qubits)
+    noise: LayerNoise | ReadoutNoise
+    if isinstance(one, Reading):
+        noise = readout.learn(qubits, one.items[0], outcomes[0], None if kept is None else kept[0])
+    elif made_up:
+        noise = LayerNoise.given(one.layer, one.strings, np.zeros(len(one.strings)))
+    else:
+        noise = fit.learn(one, fit.Readings.of(one, outcomes, kept))
+    return Learnt(noise, fractions, rates)
+
+
+def models(found: Iterable[Learnt]) -> Iterator[LayerNoise]:
+    """The models of layers among what was learnt."""
+    return (one.noise for one in found if isinstance(one.noise, LayerNoise))

@@ -1,0 +1,93 @@
+"""Noise of known models put beside layers: more of it (PEA), or its inverse (PEC)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from math import prod
+
+import numpy as np
+from numpy.random import Generator
+
+from coldplate.circuits.layers import Layer
+from coldplate.mitigation.twirl import Paulis
+from coldplate.noise.model import LayerNoise
+
+X_BIT, Z_BIT = 2, 1  # of Qiskit's dense Pauli letters
+
+
+@dataclass(frozen=True)
+class Injected:
+    """Paulis drawn from the models of layers, scaled; an `Injection`.
+
+    A negative scale draws from the inverse of the noise as a quasi-probability: the Paulis are those of the
+    noise, and each that is drawn turns the sign of its execution.
+
+    Attributes:
+        models: What is known; nothing is put beside other layers.
+        scale: What the rates are multiplied by.
+    """
+
+    models: Mapping[Layer, LayerNoise]
+    scale: float
+
+    def draw(self, layer: Layer, _use: int, *, shape: tuple[int, ...], rng: Generator) -> Paulis | None:
+        """See `Injection.draw`."""
+        model = self.models.get(layer)
+        if model is None or self.scale == 0 or not model.rates.any():
+            return None
+        negative, drawn = model.channel.parity_sample(
+            prod(shape), seed=int(rng.integers(2**63)), scale=self.scale
+        )
+        letters = drawn.to_dense_array().reshape(*shape, len(layer.qubits))
+        signs = np.asarray(negative).reshape(shape) if self.scale < 0 else None
+        return Paulis(x=letters & X_BIT != 0, z=letters & Z_BIT != 0, negative=signs)
+
+
+def by_layer(models: Iterable[LayerNoise]) -> dict[Layer, LayerNoise]:
+    """Models by their layers; of several for one layer the last counts."""
+    return {model.layer: model for model in models}
+
+
+@dataclass(frozen=True)
+class Known:
+    """What is known of the noise of one circuit's layers.
+
+    Attributes:
+        uses: The models of its layers, one per use that has one.
+        total: How many layers it has, one per use.
+    """
+
+    uses: tuple[LayerNoise, ...]
+    total: int
+
+    @classmethod
+    def of(cls, layers: Sequence[Layer], models: Mapping[Layer, LayerNoise]) -> Known:
+        """What models tell of a circuit's layers."""
+        return cls(tuple(models[layer] for layer in layers if layer in models), len(layers))
+
+    @property
+    def unique(self) -> tuple[LayerNoise, ...]:
+        """Each model once, in the order of first use."""
+        return tuple({model.layer: model for model in self.uses}.values())
+
+    @property
+    def log_gamma(self) -> float:
+        """Logarithm of the one-norm of the inverse of all the noise that is known."""
+        return sum(model.log_gamma for model in self.uses)
+
+    def metadata(self) -> dict[str, float | int | str | list[float | str]]:
+        """As the service writes it: the overhead is gamma squared, in all and for each unique layer."""
+        return {
+            "noise_overhead": overhead(self.log_gamma),
+            "total_mitigated_layers": len(self.uses),
+            "unique_mitigated_layers": len(self.unique),
+            "unique_mitigated_layers_noise_overhead": [overhead(one.log_gamma) for one in self.unique],
+        }
+
+
+def overhead(log_gamma: float) -> float | str:
+    """Gamma squared; a word where it is more than a number can say."""
+    with np.errstate(over="ignore"):
+        found = float(np.exp(2 * log_gamma))
+    return found if np.isfinite(found) else "infinity"
