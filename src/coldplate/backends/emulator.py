@@ -64,7 +64,7 @@ class Emulator:
             clock += timedelta(seconds=seconds)
             charged += seconds
         wall = time.monotonic() - began
-        usage = wall if self.simulator else START_S + charged
+        usage = wall if self.simulator else charged + (0.0 if program.started else START_S)
         if self.real_time:
             time.sleep(max(0.0, usage - wall))
         return Outcomes(tuple(outcomes), usage_s=usage)

@@ -31,15 +31,19 @@ def chain_angles(chain: Sequence[CircuitInstruction], angles: Angles) -> Floats:
 
 
 def euler(matrices: Complex) -> Floats:
-    """theta, phi and lam of unitaries of shape ``(..., 2, 2)``, stacked on the last axis."""
+    """theta, phi and lam of unitaries of shape ``(..., 2, 2)``, stacked on the last axis.
+
+    Where theta is 0 or pi only the sum or difference of phi and lam is determined: lam is then 0, so that all
+    angles of a Clifford gate are quarter turns.
+    """
     u00, u01 = matrices[..., 0, 0], matrices[..., 0, 1]
     u10, u11 = matrices[..., 1, 0], matrices[..., 1, 1]
     theta = 2 * np.arctan2(np.abs(u10), np.abs(u00))
     even, odd = np.abs(u00) > SMALL, np.abs(u10) > SMALL
     # the phase of the whole, from whichever pair is not zero
     phase = np.where(even, (np.angle(u11) + np.angle(u00)) / 2, (np.angle(u10) + np.angle(-u01)) / 2)
-    half_sum = np.where(even, np.angle(u11) - phase, 0.0)
-    half_difference = np.where(odd, np.angle(u10) - phase, 0.0)
+    half_sum = np.where(even, np.angle(u11) - phase, np.angle(u10) - phase)
+    half_difference = np.where(odd, np.angle(u10) - phase, half_sum)
     return np.stack([theta, half_sum + half_difference, half_sum - half_difference], axis=-1)
 
 

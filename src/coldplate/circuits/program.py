@@ -63,6 +63,7 @@ class Program:
         rep_delay_s: Pause between shots, seconds; None: the backend's default.
         method: Simulation method to force; None: the backend chooses.
         clock_start: Where the emulated clock stands when the first item begins, UTC.
+        started: It goes on with a job that has begun; what a job costs to start is not charged again.
     """
 
     items: tuple[Item, ...]
@@ -72,6 +73,7 @@ class Program:
     rep_delay_s: float | None = None
     noise: Any | None = None
     method: str | None = None
+    started: bool = False
 
 
 @dataclass(frozen=True)

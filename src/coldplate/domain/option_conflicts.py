@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from coldplate.domain.extrapolators import least_factors
-from coldplate.errors import IncompatibleOptions, NotYet
+from coldplate.errors import IncompatibleOptions
 
 LEARNING = (
     "resilience.measure_noise_learning.num_randomizations",
@@ -61,8 +61,6 @@ def check_extrapolation(settled: Mapping[str, Any]) -> None:
             "simultaneously enabled.",
             solution="Set one of the two to false; resilience level 2 turns ZNE on.",
         )
-    if settled["resilience.zne.amplifier"] == "pea":
-        raise NotYet("options.resilience.zne.amplifier=pea")
     factors = settled["resilience.zne.noise_factors"]
     names = settled["resilience.zne.extrapolator"]
     for name in (names,) if isinstance(names, str) else names:

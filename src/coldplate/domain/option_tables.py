@@ -36,6 +36,7 @@ class Option:
         levels: Defaults by resilience level.
         idle: Values of an option that is not yet honoured which ask for nothing, and so are accepted.
         note: What to know about it, for the documentation.
+        nullable: null is a value of its own, not "not given".
     """
 
     path: str
@@ -45,6 +46,7 @@ class Option:
     standing: Standing = Standing.HONOURED
     idle: tuple[Any, ...] = ()
     note: str = ""
+    nullable: bool = False
 
     def default_at(self, level: int) -> Any:
         """The default at a resilience level."""
@@ -117,6 +119,7 @@ def is_coupling_map(value: Any) -> bool:
 
 BOOL = Kind("boolean", lambda value: isinstance(value, bool))
 COUNT = at_least(1)
+DEPTHS = some(at_least(0, 200))
 SEED = at_least(0, 2**64 - 1)
 NAMES = list_of(Kind("name", lambda value: isinstance(value, str)))
 OBJECT = Kind("object", lambda value: isinstance(value, dict))
@@ -260,17 +263,46 @@ ZNE = (
 )
 
 PEC = (
-    later("resilience.pec_mitigation", BOOL, False, idle=[False]),
-    later("resilience.pec.max_overhead", number("number > 0", lambda value: value > 0), 100),
-    later("resilience.pec.noise_gain", auto_or(number("number >= 0", lambda value: value >= 0)), "auto"),
+    Option(
+        "resilience.pec_mitigation",
+        BOOL,
+        False,
+        note="quasi-probabilities of the learnt layer noise; turns gate twirling on; not with ZNE",
+    ),
+    Option(
+        "resilience.pec.max_overhead",
+        number("number > 0", lambda value: value > 0),
+        100,
+        nullable=True,
+        note="the most that randomizations are multiplied by; null: no limit",
+    ),
+    Option(
+        "resilience.pec.noise_gain",
+        auto_or(number("number >= 0", lambda value: value >= 0)),
+        "auto",
+        note="how much of the noise is left: 0 none, 1 all; auto: as little as max_overhead allows",
+    ),
 )
 
+FOR_LAYERS = "of each layer, where PEC or PEA is on and layer_noise_model is not given"
 LAYER_NOISE = (
-    later("resilience.layer_noise_learning.max_layers_to_learn", at_least(0), 4),
-    later("resilience.layer_noise_learning.shots_per_randomization", COUNT, 128),
-    later("resilience.layer_noise_learning.num_randomizations", COUNT, 32),
-    later("resilience.layer_noise_learning.layer_pair_depths", some(at_least(0, 200)), (0, 1, 2, 4, 16, 32)),
-    later("resilience.layer_noise_model", anything("list of layer errors")),
+    Option(
+        "resilience.layer_noise_learning.max_layers_to_learn",
+        at_least(0),
+        4,
+        nullable=True,
+        note="the most frequent first; the others count as free of noise; null: all",
+    ),
+    Option("resilience.layer_noise_learning.shots_per_randomization", COUNT, 128, note=FOR_LAYERS),
+    Option("resilience.layer_noise_learning.num_randomizations", COUNT, 32, note=FOR_LAYERS),
+    Option(
+        "resilience.layer_noise_learning.layer_pair_depths", DEPTHS, (0, 1, 2, 4, 16, 32), note=FOR_LAYERS
+    ),
+    Option(
+        "resilience.layer_noise_model",
+        Kind("list of layer errors, or a learner's result", lambda value: isinstance(value, list | dict)),
+        note="used as it is; layers without a model count as free of noise",
+    ),
 )
 
 ESTIMATOR = (

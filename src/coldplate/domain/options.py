@@ -159,6 +159,7 @@ def walk(options: Any, *, table: Mapping[str, Option], path: str) -> Iterator[tu
         if inside in table:
             if value is not None:
                 check_value(table[inside], value)
+            if value is not None or table[inside].nullable:
                 yield inside, value
         elif any(known.startswith(section) for known in table):
             yield from walk({} if value is None else value, table=table, path=here)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -13,18 +14,23 @@ from qiskit.primitives import DataBin, PrimitiveResult, PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.transpiler import Target
 
+from coldplate.circuits.layers import Layer
 from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program
 from coldplate.circuits.rotation import Rotation
 from coldplate.engine import program
 from coldplate.engine.budget import estimator_budget
 from coldplate.engine.estimates import Floats, Shown, estimate
 from coldplate.engine.extrapolation import extrapolate
-from coldplate.engine.measuring import Plan, plan, to_item
+from coldplate.engine.measuring import Plan, layers_of, plan, to_item
 from coldplate.engine.options import EstimatorOptions
 from coldplate.engine.program import Compiled
 from coldplate.engine.variants import Variant, variants
 from coldplate.mitigation import trex
+from coldplate.mitigation.injected import Known
 from coldplate.mitigation.trex import Readout, TrexOptions
+from coldplate.noise.model import LayerNoise
+
+NOTHING_KNOWN: Mapping[Layer, LayerNoise] = MappingProxyType({})
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Prepared:
         program: The items of every plan that measures, one per variant, then the readout's calibration.
         runs: The variants of each plan; none where nothing is measured.
         compiled: Of every variant, as the items.
+        known: The noise of each plan's layers, where a technique needs it.
         readout_qubits: What the calibration measures; empty: there is none.
     """
 
@@ -42,18 +49,12 @@ class Prepared:
     plans: tuple[Plan, ...]
     runs: tuple[tuple[Variant, ...], ...]
     compiled: tuple[Compiled, ...]
+    known: tuple[Known, ...]
     readout_qubits: tuple[int, ...] = ()
 
 
-def prepare(
-    pubs: Sequence[EstimatorPub],
-    options: EstimatorOptions,
-    *,
-    target: Target,
-    rng: Generator,
-    clock_start: datetime,
-) -> Prepared:
-    """The program of a job: every parameter set, basis and randomization of a variant is in one item.
+def plans_of(pubs: Sequence[EstimatorPub], options: EstimatorOptions, target: Target) -> list[Plan]:
+    """How every pub of a job is measured.
 
     Raises:
         ObservableWidth, DynamicInEstimator, BadInput: See `engine.measuring.plan`.
@@ -71,9 +72,42 @@ def prepare(
             twirling=options.twirling,
         )
         plans.append(plan(pub, budget, index=index))
-    native = Rotation.of(target).native
+    return plans
+
+
+def prepare(
+    pubs: Sequence[EstimatorPub],
+    options: EstimatorOptions,
+    *,
+    models: Mapping[Layer, LayerNoise] = NOTHING_KNOWN,
+    target: Target,
+    rng: Generator,
+    clock_start: datetime,
+) -> Prepared:
+    """The program of a job: every parameter set, basis and randomization of a variant is in one item.
+
+    Args:
+        models: What is known of the noise of layers.
+
+    Raises:
+        ObservableWidth, DynamicInEstimator, BadInput: See `engine.measuring.plan`.
+        IncompatibleOptions: The shots given for twirling are too few, or a circuit can't be twirled.
+        LimitExceeded: Cancelling the noise takes more randomizations than a job can have.
+    """
+    plans = plans_of(pubs, options, target)
+    known = [Known.of(uses(one, options), models) for one in plans]
     runs = tuple(
-        variants(one.pub.circuit, options, native=native, rng=rng) if one.measures else () for one in plans
+        variants(
+            one.pub.circuit,
+            options,
+            known=noise,
+            num_randomizations=one.budget.num_randomizations or 1,
+            native=Rotation.of(target).native,
+            rng=rng,
+        )
+        if one.measures
+        else ()
+        for one, noise in zip(plans, known, strict=True)
     )
     made = [
         program.compiled(
@@ -88,7 +122,12 @@ def prepare(
         qubits, calibration = calibrate(plans, options.trex, target=target, rng=rng)
         items.append(calibration)
     built = program.build(items, options.execution, clock_start=clock_start)
-    return Prepared(built, tuple(plans), runs, tuple(made), qubits)
+    return Prepared(built, tuple(plans), runs, tuple(made), tuple(known), qubits)
+
+
+def uses(one: Plan, options: EstimatorOptions) -> list[Layer]:
+    """The layers of a plan, one per use, where their noise is needed."""
+    return layers_of(one, options.twirling.strategy) if options.needs_layer_noise and one.measures else []
 
 
 def calibrate(
@@ -122,9 +161,11 @@ def combine(prepared: Prepared, outcomes: Outcomes, options: EstimatorOptions) -
             readout = Readout.of(prepared.readout_qubits, item, outcome)
     pairs, compiled = iter(ran), iter(prepared.compiled)
     results = []
-    for one, ways in zip(prepared.plans, prepared.runs, strict=True):
+    for one, ways, noise in zip(prepared.plans, prepared.runs, prepared.known, strict=True):
         shown = shows(one, ways, pairs)
         metadata = describe(one, options, shown, [next(compiled) for _ in ways])
+        if options.needs_layer_noise:
+            metadata["resilience"]["layer_noise"] = noise.metadata()
         if not shown:
             fields = known(one, options)
         elif options.zne is None:
@@ -180,19 +221,27 @@ def describe(
     if precision is None:
         by_shots = options.default_shots or options.twirling.product
         precision = options.default_precision if by_shots is None else one.budget.total**-0.5
+    number = shown[0].variant.num_randomizations if shown else None
+    number = number or one.budget.num_randomizations or 1
+    shots = number * one.budget.shots_per_run
     metadata: dict[str, Any] = {
-        "shots": one.budget.total,
+        "shots": shots,
         "target_precision": precision,
         "circuit_metadata": one.pub.circuit.metadata or {},
         "resilience": {},
-        "num_randomizations": one.budget.num_randomizations or 1,
+        "num_randomizations": number,
         "coldplate": {
             "bases": len(one.bases.terms),
-            "shots_per_basis": one.budget.total,
+            "shots_per_basis": shots,
             **(compiled[0].own if compiled else {}),
             **(shown[0].metadata if shown else {}),
         },
     }
     if compiled and compiled[0].official:
         metadata["compilation"] = compiled[0].official
+    if options.pec is not None and shown:
+        way = shown[0].variant
+        scaling = number / (one.budget.num_randomizations or 1)
+        metadata["resilience"]["pec"] = {"num_randomizations_scaling": scaling}
+        metadata["coldplate"]["pec"] = {"noise_gain": way.factor, "gamma": way.scale}
     return metadata

@@ -15,6 +15,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.transpiler import Target
 
 from coldplate.circuits.bases import Bases, Terms, collect, group
+from coldplate.circuits.layers import Layer, Strategy, layers
 from coldplate.circuits.program import Item
 from coldplate.circuits.rotation import Rotation, columns, fresh_names, split
 from coldplate.engine.broadcast import Block, elements, lay_out
@@ -137,6 +138,17 @@ def to_item(one: Plan, variant: Variant, twirling: Twirling, *, target: Target, 
     if made.negative is not None:
         side[NEGATIVE] = made.negative
     return Item(made.circuit, made.values, shots, side=side)
+
+
+def layers_of(one: Plan, strategy: Strategy) -> list[Layer]:
+    """The layers of a plan's circuit as they are twirled, one per use.
+
+    Raises:
+        FractionalConflict, IncompatibleOptions: The circuit can't be twirled.
+    """
+    rotated = np.asarray(np.any(one.bases.x, axis=0))
+    circuit, _ = template(one, one.pub.circuit, Rotation(native=False), rotated=rotated)
+    return layers(without_final_measurements(circuit), strategy)
 
 
 def joined(parts: Sequence[Floats], shape: tuple[int, ...], order: NDArray[np.intp]) -> Floats:

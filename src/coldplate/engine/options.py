@@ -9,8 +9,11 @@ from typing import Any
 from coldplate.circuits.layers import Strategy
 from coldplate.circuits.program import MeasLevel
 from coldplate.mitigation.dd import DdOptions
+from coldplate.mitigation.pec import PecOptions
 from coldplate.mitigation.trex import TrexOptions
 from coldplate.mitigation.zne import ZneOptions
+from coldplate.noise.learning import LearningOptions
+from coldplate.noise.model import LayerNoise
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,10 @@ class EstimatorOptions:
         default_shots: Shots of a pub without precision; overrides `default_precision`.
         trex: Readout mitigation; None: off. While it is on, measurements are twirled.
         zne: Extrapolation to no noise; None: off.
+        pec: Cancellation of layer noise; None: off.
+        layer_noise: What is known of the noise of layers; None: it is learnt where it is needed.
+        learning: How the noise of one layer is learnt.
+        max_layers_to_learn: The most layers that are learnt, the most frequent first; None: all.
         metadata: The options that the result's metadata repeat.
     """
 
@@ -91,6 +98,15 @@ class EstimatorOptions:
     twirling: Twirling = Twirling(measure=True)
     trex: TrexOptions | None = TrexOptions()
     zne: ZneOptions | None = None
+    pec: PecOptions | None = None
+    layer_noise: tuple[LayerNoise, ...] | None = None
+    learning: LearningOptions = LearningOptions()
+    max_layers_to_learn: int | None = 4
     execution: Execution = Execution()
     seed: int | None = None
     metadata: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def needs_layer_noise(self) -> bool:
+        """Whether a technique is on that needs the noise of layers."""
+        return self.pec is not None or (self.zne is not None and self.zne.amplifier == "pea")

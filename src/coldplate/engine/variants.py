@@ -8,6 +8,9 @@ from numpy.random import Generator
 from qiskit.circuit import QuantumCircuit
 
 from coldplate.engine.options import EstimatorOptions
+from coldplate.mitigation.injected import Known
+from coldplate.mitigation.pea import amplify
+from coldplate.mitigation.pec import cancel
 from coldplate.mitigation.twirl import Injection
 from coldplate.mitigation.zne import fold
 
@@ -32,18 +35,33 @@ class Variant:
 
 
 def variants(
-    circuit: QuantumCircuit, options: EstimatorOptions, *, native: bool, rng: Generator
+    circuit: QuantumCircuit,
+    options: EstimatorOptions,
+    *,
+    known: Known,
+    num_randomizations: int,
+    native: bool,
+    rng: Generator,
 ) -> tuple[Variant, ...]:
     """How a pub's circuit is run by the options of its job.
 
     Args:
+        known: The noise of its layers, where a technique needs it.
+        num_randomizations: Of the budget.
         native: Gates must stay those of a device.
 
     Raises:
         IncompatibleOptions: A gate can't be folded.
+        LimitExceeded: Cancelling the noise takes more randomizations than a job can have.
     """
+    if options.pec is not None:
+        how = cancel(known, options.pec)
+        number = how.randomizations(num_randomizations)
+        return (Variant(circuit, how.noise_gain, how.injection, how.gamma, num_randomizations=number),)
     if options.zne is None:
         return (Variant(circuit),)
+    if options.zne.amplifier == "pea":
+        return tuple(Variant(circuit, factor, amplify(known, factor)) for factor in options.zne.noise_factors)
     return tuple(
         Variant(*fold(circuit, factor, amplifier=options.zne.amplifier, native=native, rng=rng))
         for factor in options.zne.noise_factors

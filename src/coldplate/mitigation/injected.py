@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from math import prod
 
@@ -44,32 +44,25 @@ class Injected:
         return Paulis(x=letters & X_BIT != 0, z=letters & Z_BIT != 0, negative=signs)
 
 
-def by_layer(models: Iterable[LayerNoise]) -> dict[Layer, LayerNoise]:
-    """Models by their layers; of several for one layer the last counts."""
-    return {model.layer: model for model in models}
-
-
 @dataclass(frozen=True)
 class Known:
     """What is known of the noise of one circuit's layers.
 
     Attributes:
         uses: The models of its layers, one per use that has one.
-        total: How many layers it has, one per use.
     """
 
-    uses: tuple[LayerNoise, ...]
-    total: int
+    uses: tuple[LayerNoise, ...] = ()
 
     @classmethod
-    def of(cls, layers: Sequence[Layer], models: Mapping[Layer, LayerNoise]) -> Known:
+    def of(cls, layers: Iterable[Layer], models: Mapping[Layer, LayerNoise]) -> Known:
         """What models tell of a circuit's layers."""
-        return cls(tuple(models[layer] for layer in layers if layer in models), len(layers))
+        return cls(tuple(models[layer] for layer in layers if layer in models))
 
     @property
-    def unique(self) -> tuple[LayerNoise, ...]:
+    def models(self) -> Mapping[Layer, LayerNoise]:
         """Each model once, in the order of first use."""
-        return tuple({model.layer: model for model in self.uses}.values())
+        return {model.layer: model for model in self.uses}
 
     @property
     def log_gamma(self) -> float:
@@ -81,8 +74,10 @@ class Known:
         return {
             "noise_overhead": overhead(self.log_gamma),
             "total_mitigated_layers": len(self.uses),
-            "unique_mitigated_layers": len(self.unique),
-            "unique_mitigated_layers_noise_overhead": [overhead(one.log_gamma) for one in self.unique],
+            "unique_mitigated_layers": len(self.models),
+            "unique_mitigated_layers_noise_overhead": [
+                overhead(one.log_gamma) for one in self.models.values()
+            ],
         }
 
 

@@ -8,17 +8,13 @@ Source: Kim et al., Nature 618, 500 (2023).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-from coldplate.circuits.layers import Layer
-from coldplate.mitigation.injected import Injected
-from coldplate.noise.model import LayerNoise
+from coldplate.mitigation.injected import Injected, Known
 
 
-def amplify(models: Mapping[Layer, LayerNoise], factor: float) -> Injected | None:
+def amplify(known: Known, factor: float) -> Injected | None:
     """What is put behind layers to run them with a multiple of their noise; None: nothing.
 
     Args:
         factor: From 1 up.
     """
-    return Injected(models, factor - 1) if factor > 1 else None
+    return Injected(known.models, factor - 1) if factor > 1 else None

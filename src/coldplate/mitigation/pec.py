@@ -10,13 +10,10 @@ Source: van den Berg, Minev, Kandala, Temme, Nature Physics 19, 1116 (2023), arX
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from coldplate.circuits.layers import Layer
 from coldplate.errors import LimitExceeded
 from coldplate.mitigation.injected import Injected, Known
-from coldplate.noise.model import LayerNoise
 
 MOST_RANDOMIZATIONS = 10**6
 
@@ -67,13 +64,13 @@ class Cancellation:
         return math.ceil(needed - 1e-9)
 
 
-def cancel(known: Known, models: Mapping[Layer, LayerNoise], options: PecOptions) -> Cancellation:
+def cancel(known: Known, options: PecOptions) -> Cancellation:
     """How the noise of a circuit is cancelled."""
     gain = noise_gain(known.log_gamma, options)
     log_gamma = max(0.0, 1 - gain) * known.log_gamma
     most = math.inf if options.max_overhead is None else max(1.0, options.max_overhead)
     scaling = math.exp(min(2 * log_gamma, math.log(most), 700.0))
-    return Cancellation(Injected(models, gain - 1), gain, math.exp(min(log_gamma, 700.0)), scaling)
+    return Cancellation(Injected(known.models, gain - 1), gain, math.exp(min(log_gamma, 700.0)), scaling)
 
 
 def noise_gain(log_gamma: float, options: PecOptions) -> float:

@@ -88,6 +88,17 @@ class LayerNoise:
         found = np.asarray(rates, dtype=np.float64)
         return cls(layer, generators, found, np.zeros_like(found))
 
+    def on(self, layer: Layer) -> LayerNoise:
+        """What it says of a layer with the same gates, and perhaps other twirled qubits beside them."""
+        place = {qubit: column for column, qubit in enumerate(layer.qubits)}
+        own = [column for column, qubit in enumerate(self.layer.qubits) if qubit in place]
+        away = [column for column, qubit in enumerate(self.layer.qubits) if qubit not in place]
+        kept = ~self.generators.support[:, away].any(axis=1)
+        x, z = np.zeros((2, int(kept.sum()), len(layer.qubits)), dtype=bool)
+        there = [place[self.layer.qubits[column]] for column in own]
+        x[:, there], z[:, there] = self.generators.x[kept][:, own], self.generators.z[kept][:, own]
+        return LayerNoise(layer, Strings(x, z), self.rates[kept], self.stds[kept])
+
     @property
     def channel(self) -> PauliLindbladMap:
         """As Qiskit's map, on as many qubits as the layer has."""

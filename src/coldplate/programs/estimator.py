@@ -8,9 +8,11 @@ from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
 from coldplate.domain.options_v1 import is_v1
 from coldplate.engine.estimator import combine, prepare
+from coldplate.engine.layer_noise import continued, knowledge
 from coldplate.engine.seeds import origin
 from coldplate.programs import legacy
 from coldplate.programs.registry import Answer, Context
+from coldplate.wire.layer_noise import write_layer_noise
 from coldplate.wire.options import estimator_options, supports_qiskit
 from coldplate.wire.params import read
 from coldplate.wire.pubs import estimator_pubs
@@ -34,9 +36,28 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
         check_isa(pub.circuit, backend.target, simulator=backend.simulator)
     start = origin(options.seed, context.seed, now=datetime.now(UTC))
     for_twirls, for_shots = start.generators()
-    prepared = prepare(pubs, options, target=backend.target, rng=for_twirls, clock_start=start.clock_start)
-    outcomes = backend.run(prepared.program, for_shots)
+    known = knowledge(
+        pubs,
+        options,
+        target=backend.target,
+        run=lambda program: backend.run(program, for_shots),
+        rng=for_twirls,
+        clock_start=start.clock_start,
+    )
+    prepared = prepare(
+        pubs,
+        options,
+        models=known.models,
+        target=backend.target,
+        rng=for_twirls,
+        clock_start=start.clock_start,
+    )
+    outcomes = backend.run(continued(prepared.program, known), for_shots)
     result = combine(prepared, outcomes, options)
     result.metadata["coldplate"] = {"seed": start.seed}
+    if options.needs_layer_noise:
+        models = [write_layer_noise(model) for model in known.models.values()]
+        result.metadata["resilience"]["layer_noise_model"] = models
+        result.metadata["coldplate"]["learning"] = {"executions": known.executions, "usage_s": known.usage_s}
     encode = encode_primitive_result if supports_qiskit(fields) else encode_plain
-    return Answer(encode(result), usage_s=outcomes.usage_s)
+    return Answer(encode(result), usage_s=known.usage_s + outcomes.usage_s)

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from coldplate.domain.options import settle
 from coldplate.engine.options import EstimatorOptions, Execution, SamplerOptions, Twirling
 from coldplate.mitigation.dd import DdOptions
+from coldplate.mitigation.pec import PecOptions
 from coldplate.mitigation.trex import TrexOptions
 from coldplate.mitigation.zne import ZneOptions
+from coldplate.noise.learning import LearningOptions
+from coldplate.noise.model import LayerNoise
+from coldplate.wire.layer_noise import read_layer_noise
 from coldplate.wire.limits import Budget
 from coldplate.wire.noise_model import noise_model
 from coldplate.wire.tagged import VALUES, decode
+
+PEC_SHOTS = 64  # per randomization
 
 
 def sampler_options(params: Mapping[str, Any]) -> SamplerOptions:
@@ -37,10 +44,10 @@ def estimator_options(params: Mapping[str, Any]) -> EstimatorOptions:
     """The options of an estimator job, defaults filled in; for errors see `sampler_options`."""
     settled = settle("estimator", params)
     mitigated = settled["resilience.measure_mitigation"]
-    learning = "resilience.measure_noise_learning"
+    readout = "resilience.measure_noise_learning"
     trex = TrexOptions(
-        num_randomizations=settled[f"{learning}.num_randomizations"],
-        shots_per_randomization=number(settled[f"{learning}.shots_per_randomization"]),
+        num_randomizations=settled[f"{readout}.num_randomizations"],
+        shots_per_randomization=number(settled[f"{readout}.shots_per_randomization"]),
     )
     # readout mitigation divides by the damping of twirled readout, so it turns twirling on
     measure = settled["twirling.enable_measure"] or mitigated
@@ -48,9 +55,13 @@ def estimator_options(params: Mapping[str, Any]) -> EstimatorOptions:
     return EstimatorOptions(
         default_shots=settled["default_shots"],
         default_precision=settled["default_precision"],
-        twirling=twirling(settled, measure=measure),
+        twirling=for_layer_noise(twirling(settled, measure=measure), settled),
         trex=trex if mitigated else None,
         zne=zne(settled) if settled["resilience.zne_mitigation"] else None,
+        pec=pec(settled) if settled["resilience.pec_mitigation"] else None,
+        layer_noise=layer_noise(settled["resilience.layer_noise_model"]),
+        learning=learning(settled, "resilience.layer_noise_learning."),
+        max_layers_to_learn=settled["resilience.layer_noise_learning.max_layers_to_learn"],
         execution=execution(settled),
         seed=settled["simulator.seed_simulator"] if seed is None else seed,
         metadata=estimator_metadata(settled, measure=measure),
@@ -147,6 +158,48 @@ def zne(settled: Mapping[str, Any]) -> ZneOptions:
     )
 
 
+def for_layer_noise(given: Twirling, settled: Mapping[str, Any]) -> Twirling:
+    """The twirling that techniques need which know the noise of twirled layers: gates are, whatever is given.
+
+    PEC draws afresh for every 64 shots where the numbers are auto.
+    """
+    if not needs_layer_noise(settled):
+        return given
+    auto = given.num_randomizations is None and given.shots_per_randomization is None
+    each = PEC_SHOTS if auto and settled["resilience.pec_mitigation"] else given.shots_per_randomization
+    return replace(given, gates=True, shots_per_randomization=each)
+
+
+def needs_layer_noise(settled: Mapping[str, Any]) -> bool:
+    """Whether a technique is on that needs the noise of layers."""
+    amplified = settled["resilience.zne_mitigation"] and settled["resilience.zne.amplifier"] == "pea"
+    return bool(settled["resilience.pec_mitigation"] or amplified)
+
+
+def pec(settled: Mapping[str, Any]) -> PecOptions:
+    """How noise is cancelled."""
+    gain = settled["resilience.pec.noise_gain"]
+    return PecOptions(settled["resilience.pec.max_overhead"], None if gain == "auto" else float(gain))
+
+
+def learning(settled: Mapping[str, Any], path: str) -> LearningOptions:
+    """How the noise of a layer is learnt.
+
+    Args:
+        path: What stands before the names.
+    """
+    return LearningOptions(
+        num_randomizations=settled[f"{path}num_randomizations"],
+        shots_per_randomization=settled[f"{path}shots_per_randomization"],
+        pair_depths=tuple(settled[f"{path}layer_pair_depths"]),
+    )
+
+
+def layer_noise(value: Any) -> tuple[LayerNoise, ...] | None:
+    """The models that the user gave; None: none, so they are learnt."""
+    return None if value is None else read_layer_noise(value, Budget())
+
+
 def number(value: int | str) -> int | None:
     """A number; None for "auto"."""
     return None if isinstance(value, str) else value
@@ -166,9 +219,11 @@ def estimator_metadata(settled: Mapping[str, Any], *, measure: bool) -> dict[str
             "extrapolator": list(chosen.extrapolators),
             "extrapolated_noise_factors": list(chosen.points),
         }
+    forced = {"enable_gates": True} if needs_layer_noise(settled) else {}
     return {
         "dynamical_decoupling": {name: settled[f"dynamical_decoupling.{name}"] for name in decoupling},
         "twirling": {name: settled[f"twirling.{name}"] for name in twirls}
-        | {"enable_measure": measure, "interleave_randomizations": True},
+        | {"enable_measure": measure, "interleave_randomizations": True}
+        | forced,
         "resilience": resilience,
     }

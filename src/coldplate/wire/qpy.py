@@ -50,6 +50,7 @@ for banned in ("symengine", "sympy"):
     sys.modules[banned] = None  # type: ignore[assignment]
 
 VERSIONS = frozenset({9, *range(13, 19)})
+WRITTEN = 13
 MAX_BITS = 100_000  # qubits, and clbits, of one circuit
 MAX_NESTING = 20  # levels of control flow
 ANNOTATIONS: Mapping[str, type[AnnotationSerializer]] = {"samplomatic": AnnotationSerializer}
@@ -108,6 +109,13 @@ def load_circuits(
     for circuit in circuits:
         check_circuit(circuit, max_bits=max_bits)
     return list(circuits)
+
+
+def dump_circuit(circuit: QuantumCircuit) -> bytes:
+    """A circuit of our own as a QPY file that every client since 2024 reads."""
+    file = io.BytesIO()
+    qpy.dump(circuit, file, version=WRITTEN)
+    return file.getvalue()
 
 
 def check_circuit(circuit: QuantumCircuit, *, max_bits: int = MAX_BITS) -> None:

@@ -45,8 +45,6 @@ def test_options_that_are_honoured_pass(program, options):
     ("program", "options", "path"),
     [
         ("sampler", {"execution": {"stretch_values": True}}, "options.execution.stretch_values"),
-        ("estimator", {"resilience": {"pec_mitigation": True}}, "options.resilience.pec_mitigation"),
-        ("estimator", {"resilience": {"layer_noise_model": []}}, "options.resilience.layer_noise_model"),
         ("executor", {"stretch_values": True}, "options.stretch_values"),
     ],
 )
