@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 
 from coldplate.domain.instance import Instance
-from coldplate.domain.plan import WINDOW, AtLimit
+from coldplate.domain.plan import AtLimit
 from coldplate.domain.usage import UsageReport
 from coldplate.errors import UsageLimitReached
 from coldplate.store.store import Store
@@ -25,7 +25,7 @@ class Accounting:
     def report(self, instance: Instance) -> UsageReport:
         """What an instance has used in its window, which ends now."""
         now = self._clock()
-        start = now - WINDOW if instance.rules.rolling else datetime.fromtimestamp(0, now.tzinfo)
+        start = instance.rules.since(now)
         used_s = self._store.used_s(instance.id, start)
         return UsageReport(
             consumed_s=int(used_s),

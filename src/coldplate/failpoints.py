@@ -26,6 +26,7 @@ POINTS = (
     "T5-claim-committed",
     "T6-child-started",
     "T7-device-opened",
+    "T7-device-left",
     "T8-result-stored",
     "T9-end-not-committed",
     "T10-end-committed",

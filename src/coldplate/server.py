@@ -93,6 +93,11 @@ def build(settings: Settings) -> Running:
             spares=settings.spare_processes,
             warm_bytes=settings.warm_memory,
             beat=lambda job, fence: store.beat(JobId(job), fence, now=now(), lease_s=settings.lease_s),
+            asks=lambda job, fence, seconds: store.ask_for_device(
+                JobId(job), fence, seconds=seconds, now=now()
+            ),
+            home=settings.data,
+            leaves=lambda job, fence: store.leave_device(JobId(job), fence, now=now()),
             lease_s=settings.lease_s,
             options=options_for_tests(),
         )

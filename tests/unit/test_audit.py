@@ -103,6 +103,8 @@ def test_file_that_is_not_what_was_written_is_a_problem(shop, damage, words):
         ("UPDATE terminal_event SET fence = 9", "ended with fence 9"),
         ("UPDATE job SET lease_until = NULL WHERE state = 'Running'", "without a lane, a lease"),
         ("UPDATE job SET lane = 3 WHERE state = 'Queued'", "still holds a lane"),
+        ("UPDATE job SET driving = 3 WHERE state = 'Queued'", "still holds or wants its device"),
+        ("UPDATE job SET asked = 3, driving = 3 WHERE state = 'Running'", "both waits for its device and"),
         ("UPDATE job SET attempts = 5 WHERE state = 'Running'", "has 5 attempts"),
         ("UPDATE job SET ended = 1 WHERE state = 'Queued'", "has a time of its end"),
         ("UPDATE job SET result_size = NULL WHERE state = 'Completed'", "without a result"),

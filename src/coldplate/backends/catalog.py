@@ -43,7 +43,7 @@ class Entry:
     qubits: int = 0  # of ideal simulators
     noise: bool | float = True
     pace: str = "fast"  # fast, real
-    lanes: int = 1
+    lanes: int = 5
     fractional: bool = False  # add rx and rzz
     zz_khz: float | dict[str, float] = 0.0  # between coupled qubits; by pair: {"0-1" = 40.0}
     detuning_khz: float | list[float] = 0.0  # spread; one number, or one per qubit

@@ -81,6 +81,12 @@ class Emulator:
         if program.noise is None:
             check_noise(self.name, item.circuit, program, self.coherent, self.crosstalk)
 
+    def usage_s(self, program: Program) -> float | None:
+        """See `Backend.usage_s`."""
+        if self.simulator:
+            return None
+        return START_S + sum(self.execution_s(item, program)[0] for item in program.items)
+
     def execution_s(self, item: Item, program: Program) -> tuple[float, float]:
         """How long an item takes on the emulated clock, and one run of its circuit."""
         if self.device is None:

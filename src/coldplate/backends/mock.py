@@ -35,6 +35,10 @@ class Mock:
         """Whether the twin is an ideal simulator."""
         return self.twin.simulator
 
+    def usage_s(self, program: Program) -> float | None:
+        """Nothing."""
+        return 0.0
+
     def run(self, program: Program, rng: Generator) -> Outcomes:
         """Random outcomes of the right shapes; nothing is charged."""
         return Outcomes(

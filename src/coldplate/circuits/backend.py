@@ -28,6 +28,9 @@ class Backend(Protocol):
     @property
     def target(self) -> Target: ...
 
+    def usage_s(self, program: Program) -> float | None:
+        """Quantum seconds that a program will be charged; None where only running it can tell."""
+
     def run(self, program: Program, rng: Generator) -> Outcomes:
         """Run every item for every element, `shots` times; the same program and rng give the same outcomes.
 

@@ -17,7 +17,7 @@ class BackendRecord:
     name: str
     configuration: JsonObject
     properties: JsonObject | None  # None: nothing is calibrated (ideal simulators)
-    lanes: int = 1  # jobs that may run on it at the same time
+    lanes: int = 1  # jobs that may be prepared, run or be evaluated on it at the same time
     status: str = "online"  # online, paused, offline
     status_reason: str | None = None
     simulator: bool = False
@@ -31,6 +31,11 @@ class BackendRecord:
     def num_qubits(self) -> int:
         """Number of qubits."""
         return int(self.configuration["n_qubits"])
+
+    @property
+    def exclusive(self) -> bool:
+        """Whether one job at a time drives it: a device, but no simulator and no mock."""
+        return not self.simulator and self.mock_of is None
 
     @property
     def runs(self) -> bool:

@@ -70,6 +70,9 @@ class Job:
     attempts: int = 0
     lane: int | None = None  # held while running: at most one job per (backend, lane)
     lease_until: datetime | None = None
+    asked: datetime | None = None  # waits for its device since
+    driving: datetime | None = None  # drives its device since; of a backend, one job at a time
+    held_s: float = 0.0  # seconds that this attempt has held its device, before
     cancel_requested: bool = False
     # the end
     started: datetime | None = None
@@ -79,6 +82,11 @@ class Job:
     result_sha256: str | None = None
     results_read: datetime | None = None  # a private job's results: first complete read
     metrics: dict[str, object] | None = None  # qiskit_version, circuits_execution_time_ns, ...
+
+    def device_s(self, now: datetime) -> float:
+        """Seconds that the attempt has held its device."""
+        since = 0.0 if self.driving is None else max(0.0, (now - self.driving).total_seconds())
+        return self.held_s + since
 
     @property
     def params_key(self) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 WINDOW = timedelta(days=28)
+EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class AtLimit(StrEnum):
@@ -28,6 +29,10 @@ class Plan:
     dedicated_sessions: bool = True
     max_ttl_s: int = 28_800
     max_execution_s: int = 10_800
+
+    def since(self, now: datetime) -> datetime:
+        """What is used from then on counts."""
+        return now - WINDOW if self.rolling else EVER
 
 
 PREMIUM = Plan("premium")

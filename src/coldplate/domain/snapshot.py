@@ -38,6 +38,9 @@ class Running:
     lease_until: datetime
     alive: bool  # this server's pool has a supervisor for (id, fence)
     worker: str | None = None  # whose attempt it is
+    estimated_s: float | None = None  # quantum seconds, known once its program is ready
+    asked: datetime | None = None  # waits for its device since
+    driving: bool = False  # drives its device
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,14 @@ class Start:
 
 
 @dataclass(frozen=True)
+class Grant:
+    """A running job that has asked for its device drives it from now on."""
+
+    job: JobId
+    fence: int
+
+
+@dataclass(frozen=True)
 class Requeue:
     """A lost attempt runs again in its lane; to its owner the job is Running all the time."""
 
@@ -66,4 +74,4 @@ class CloseSession:
     reason: str
 
 
-Decision = Start | Requeue | Fail | Activate | Deactivate | StopSession | CloseSession
+Decision = Start | Grant | Requeue | Fail | Activate | Deactivate | StopSession | CloseSession

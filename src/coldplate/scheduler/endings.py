@@ -28,7 +28,9 @@ def finish(store: Store, shelf: Shelf, receipt: Receipt, *, now: datetime) -> bo
             return False
         if job.cancel_requested:
             receipt = Receipt(job.id, receipt.fence, "Cancelled")
-        end = final_state(receipt, usage_s=charge_s(receipt, store.backend(job.backend)))
+        end = final_state(
+            receipt, usage_s=charge_s(receipt, store.backend(job.backend), held_s=job.device_s(now))
+        )
         if store.finish(job.id, receipt.fence, end, now=now):
             passing("T10-end-committed", job=job.id, fence=receipt.fence)
             if job.private:

@@ -61,7 +61,7 @@ def owed_s(snapshot: Snapshot, now: datetime) -> dict[InstanceId, float]:
         found[session.instance] += max(0.0, (now - session.activated).total_seconds())
     for attempt in snapshot.running:
         if attempt.session not in by_clock:
-            found[attempt.instance] += IN_FLIGHT_S
+            found[attempt.instance] += max(IN_FLIGHT_S, attempt.estimated_s or 0.0)
     return found
 
 

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from coldplate.blobs import LocalBlobs
 from coldplate.changes import Changes
 from coldplate.domain.job import Job
+from coldplate.domain.plan import AtLimit
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
 from coldplate.errors import Unavailable
 from coldplate.failpoints import passing
@@ -23,6 +24,7 @@ from coldplate.scheduler.decisions import (
     Deactivate,
     Decision,
     Fail,
+    Grant,
     Requeue,
     Start,
     StopSession,
@@ -140,6 +142,8 @@ class Loop:
         match decision:
             case Start():
                 return self._start(decision, now)
+            case Grant():
+                return self._grant(decision, now)
             case Requeue():
                 return self._requeue(decision, now)
             case Fail():
@@ -166,6 +170,12 @@ class Loop:
             decision.job, lane=decision.lane, now=now, lease_s=lease_s, worker=self._worker
         )
         return job is not None and self._launch(job, until)
+
+    def _grant(self, decision: Grant, now: datetime) -> bool:
+        granted = self._store.grant_device(decision.job, decision.fence, now=now)
+        if granted:
+            self._pool.grant(decision.job, decision.fence)
+        return granted
 
     def _requeue(self, decision: Requeue, now: datetime) -> bool:
         lease_s, until = self._settings.lease_s, self._lease_end()
@@ -229,6 +239,7 @@ class Loop:
         settings = self._settings
         wall_s = min(job.cost_s, settings.max_execution_s)
         session = self._store.session(job.session) if job.session else None
+        backend = self._store.backend(job.backend)
         return Ticket(
             job=job.id,
             fence=job.fence,
@@ -244,6 +255,8 @@ class Loop:
             calibration=job.calibration,
             owner=None if job.private else job.instance,
             until=until,
+            exclusive=backend is not None and backend.exclusive,
+            device_s=self._quantum_limit_s(job),
             limits=Limits(
                 memory_bytes=settings.memory_per_job,
                 cpu_s=wall_s * settings.threads_per_job,
@@ -251,6 +264,14 @@ class Loop:
                 threads=settings.threads_per_job,
             ),
         )
+
+    def _quantum_limit_s(self, job: Job) -> float:
+        """Quantum seconds that a job may use: what it asked for, and what its instance's limit leaves it."""
+        instance = self._store.instance(job.instance)
+        if instance is None or instance.most_s is None or instance.rules.at_limit is not AtLimit.STOP:
+            return job.cost_s
+        left_s = instance.most_s - self._store.used_s(instance.id, instance.rules.since(self._clock()))
+        return max(0.0, min(job.cost_s, left_s))
 
     def done(self, receipt: Receipt) -> None:
         """An attempt has ended; called by the pool, from any thread, after its processes are proven dead."""

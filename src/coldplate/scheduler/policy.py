@@ -7,15 +7,24 @@ instance that used least of its allocation.
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 
 from coldplate.domain.plan import AtLimit
 from coldplate.domain.reservation import Claim
 from coldplate.domain.session import SessionId
-from coldplate.domain.snapshot import Snapshot
+from coldplate.domain.snapshot import Running, Snapshot
 from coldplate.errors import SessionClosed, WorkerLost
-from coldplate.scheduler.decisions import CloseSession, Deactivate, Decision, Fail, Requeue, StopSession
+from coldplate.scheduler.decisions import (
+    CloseSession,
+    Deactivate,
+    Decision,
+    Fail,
+    Grant,
+    Requeue,
+    StopSession,
+)
 from coldplate.scheduler.fairshare import at_their_limit, owed_s
 from coldplate.scheduler.queue import Queue
 from coldplate.scheduler.sessions import has_overstayed, next_step, timers
@@ -26,7 +35,9 @@ def plan(snapshot: Snapshot, now: datetime, *, max_attempts: int = 3) -> list[De
     recovered = recover(snapshot, now, max_attempts=max_attempts)
     steps = session_steps(snapshot, now)
     slots = snapshot.free_slots - sum(isinstance(decision, Requeue) for decision in recovered)
-    return [*recovered, *steps, *outlived(snapshot), *line_up(snapshot, now, steps).starts(slots)]
+    queue = line_up(snapshot, now, steps)
+    turns = grants(snapshot, now, queue)  # before starts, which count for their instances
+    return [*recovered, *steps, *outlived(snapshot), *turns, *queue.starts(slots)]
 
 
 def line_up(snapshot: Snapshot, now: datetime, steps: Iterable[Decision]) -> Queue:
@@ -71,7 +82,8 @@ def recover(snapshot: Snapshot, now: datetime, *, max_attempts: int) -> list[Req
     """
     decisions: list[Requeue | Fail] = []
     slots = snapshot.free_slots
-    for attempt in snapshot.running:
+    # Who drives a device comes first: it has been free since the driver was lost.
+    for attempt in sorted(snapshot.running, key=lambda attempt: not attempt.driving):
         if attempt.alive or attempt.lease_until > now:
             continue
         if attempt.attempts >= max_attempts:
@@ -81,6 +93,20 @@ def recover(snapshot: Snapshot, now: datetime, *, max_attempts: int) -> list[Req
             slots -= 1
             decisions.append(Requeue(attempt.id, attempt.fence))
     return decisions
+
+
+def grants(snapshot: Snapshot, now: datetime, queue: Queue) -> list[Grant]:
+    """Who drives a device that nobody drives: of those who ask for it, the one that would start first.
+
+    An attempt of another server is let through by that one.
+    """
+    driven = {attempt.backend for attempt in snapshot.running if attempt.driving}
+    asking: dict[str, list[Running]] = defaultdict(list)
+    for attempt in snapshot.running:
+        if attempt.asked is not None and (attempt.alive or attempt.lease_until > now):
+            asking[attempt.backend].append(attempt)
+    firsts = [min(them, key=queue.turn) for backend, them in asking.items() if backend not in driven]
+    return [Grant(first.id, first.fence) for first in firsts if first.alive]
 
 
 def session_steps(snapshot: Snapshot, now: datetime) -> list[Decision]:

@@ -67,6 +67,7 @@ class Queue:
         self._lines: dict[str, dict[Line, deque[Waiting]]] = defaultdict(dict)
         # The order of acceptance, which a clock that jumps can't change.
         self._number = {job.id: number for number, job in enumerate(snapshot.waiting)}
+        self._turn = {attempt.id: number for number, attempt in enumerate(snapshot.running)}
         self._fill(job for job in snapshot.waiting if job.session not in barred)
 
     def _free_lanes(self, backend: str, lanes: int) -> list[int]:
@@ -122,6 +123,11 @@ class Queue:
     def rank(self, job: Waiting | Running) -> Rank:
         """Where a job stands on its backend: the least is next."""
         return (self._kind(job), self._ratio(job.instance), self._number.get(job.id, -1))
+
+    def turn(self, attempt: Running) -> Rank:
+        """Where a running job stands among those that ask for its device: the least is next."""
+        kind, fair, _ = self.rank(attempt)
+        return (kind, fair, self._turn[attempt.id])
 
     def _kind(self, job: Waiting | Running) -> int:
         if job.session is not None and job.session == self.owner(job.backend):

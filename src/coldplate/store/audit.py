@@ -26,6 +26,14 @@ CONTRADICTIONS = {
     "Job {0} is {1} and still holds a lane or a lease.": """
         SELECT id, state FROM job
         WHERE state != 'Running' AND (lane IS NOT NULL OR lease_until IS NOT NULL)""",
+    "Job {0} is {1} and still holds or wants its device.": """
+        SELECT id, state FROM job
+        WHERE state != 'Running' AND (asked IS NOT NULL OR driving IS NOT NULL)""",
+    "Job {0} both waits for its device and drives it.": """
+        SELECT id FROM job WHERE asked IS NOT NULL AND driving IS NOT NULL""",
+    "Session {0} was charged {1} s, but its row says {2} s.": """
+        SELECT id, sum(seconds), usage_s FROM session JOIN usage ON session = id
+        WHERE mode = 'dedicated' AND job IS NULL GROUP BY id HAVING abs(sum(seconds) - usage_s) > 0.001""",
     "Job {0} has {1} attempts, but its fence is {2}.": """
         SELECT id, attempts, fence FROM job WHERE attempts != fence""",
     "Job {0} is {1}, but has {2} time of its end.": """

@@ -42,6 +42,9 @@ INSERT = insert(jobs)
 FIND = select(jobs).where(jobs.c.id == bindparam("wanted"))
 TAGS = select(job_tag.c.tag).where(job_tag.c.job == bindparam("wanted")).order_by(job_tag.c.position)
 
+# An attempt that is proven dead, or has not begun, neither holds its device nor waits for it.
+NOT_AT_THE_DEVICE: Values = {"asked": None, "driving": None}
+
 QUEUED: Where = [jobs.c.state == JobState.QUEUED]
 
 
@@ -165,10 +168,11 @@ def restart(
 def _attempt(
     connection: Connection, id: JobId, where: Where, values: Values, *, now: datetime, lease_s: float
 ) -> Job | None:
-    attempt = {
+    attempt = NOT_AT_THE_DEVICE | {
         "fence": jobs.c.fence + 1,
         "attempts": jobs.c.attempts + 1,
         "lease_until": to_micros(now + timedelta(seconds=lease_s)),
+        "held_s": 0.0,
     }
     job = _change(connection, id, where, values | attempt)
     if job is not None:
@@ -235,6 +239,7 @@ def _end(connection: Connection, id: JobId, where: Where, end: FinalState, now: 
         "lane": None,
         "lease_until": None,
         "worker": None,
+        **NOT_AT_THE_DEVICE,
     }
     job = _change(connection, id, where, values)
     if job is None:

@@ -96,6 +96,9 @@ def _running(row: Any, now: datetime, alive: set[tuple[str, int]]) -> Running:
         lease_until=to_moment(row.lease_until),
         alive=(row.id, row.fence) in alive,
         worker=row.worker,
+        estimated_s=row.estimated_s,
+        asked=to_moment(row.asked),
+        driving=row.driving is not None,
     )
 
 

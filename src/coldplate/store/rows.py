@@ -20,7 +20,7 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 MOMENTS = frozenset(
     {"created", "started", "ended", "lease_until", "results_read", "expires", "revoked", "last_used"}
-    | {"activated", "closed", "last_job_started", "last_job_completed"}
+    | {"asked", "driving", "activated", "closed", "last_job_started", "last_job_completed"}
 )
 _JOB, _SESSION, _KEY = (frozenset(field.name for field in fields(kind)) for kind in (Job, Session, KeyRecord))
 

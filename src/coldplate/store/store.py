@@ -1,15 +1,14 @@
 """Store: what is remembered; one method per read or write, each a transaction of its own.
 
-The SQL is in the files beside this one, a file per noun. This one says what is atomic, and who hears of it.
+The SQL is in the files beside this one, a file per noun. This one says what is atomic, and who hears of it;
+`transactions.py`, how.
 """
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Collection, Sequence
-from contextlib import suppress
 from datetime import datetime
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
@@ -23,7 +22,6 @@ from coldplate.domain.reservation import Reservation
 from coldplate.domain.session import Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
 from coldplate.domain.user import Role, User
-from coldplate.errors import Unavailable
 from coldplate.store import (
     audit,
     backends,
@@ -31,60 +29,20 @@ from coldplate.store import (
     people,
     queue,
     reservations,
-    schema,
     sessions,
-    submissions,
+    turns,
     workloads,
 )
-from coldplate.store.database import Database
+from coldplate.store.transactions import Transactions
 
 SERVER = "server"  # whose attempts are the server's of the data directory
 
-P = ParamSpec("P")
-T = TypeVar("T")
 
-log = logging.getLogger(__name__)
-
-
-class Store:
+class Store(Transactions):
     """Synchronous; safe to use from many threads; times are aware, and come back in UTC.
 
     Every write raises `Unavailable`, with nothing changed, while the database can't take it.
-
-    Args:
-        url: Where the database is, as SQLAlchemy writes it.
-        on_change: Told the id of a job or session after a change of its state is durable, never before.
     """
-
-    def __init__(self, url: str, *, on_change: Callable[[str], None] = lambda key: None):
-        self._database = Database(url)
-        self._on_change = on_change
-        self._records = backends.Records()
-        # Written with the next transaction, whatever it is.
-        self._delivered: set[str] = set()
-        self._used: dict[str, datetime] = {}
-
-    def migrate(self) -> None:
-        """Bring the tables up to date.
-
-        Raises:
-            NewerData: A newer release has brought them beyond what this one knows.
-        """
-        revision = self._read(schema.revision)
-        if revision != schema.HEAD:
-            with self._database.writing() as connection:
-                schema.bring_up_to_date(connection, revision)
-
-    def is_current(self) -> bool:
-        """Whether the tables are as this release makes them."""
-        return self._read(schema.revision) == schema.HEAD
-
-    def close(self) -> None:
-        """Write what is still to be written, and close all connections."""
-        if self._delivered or self._used:
-            with suppress(Unavailable):
-                self._write(_nothing)
-        self._database.close()
 
     # --- people ---------------------------------------------------------------------------------
 
@@ -253,6 +211,25 @@ class Store:
         """
         return self._told(self._write(jobs.restart, id, fence=fence, now=now, lease_s=lease_s, worker=worker))
 
+    def ask_for_device(self, id: JobId, fence: int, *, seconds: float | None, now: datetime) -> bool:
+        """A running job wants its device: whether it drives it from now on, or has to wait."""
+        granted = self._write(turns.ask, id, fence, seconds=seconds, now=now)
+        if granted is False:
+            self._tell(id)
+        return bool(granted)
+
+    def grant_device(self, id: JobId, fence: int, *, now: datetime) -> bool:
+        """Let a job that has asked drive its device; False when another does, or it doesn't ask any more."""
+        try:
+            return self._write(turns.grant, id, fence, now=now)
+        except IntegrityError:
+            return False
+
+    def leave_device(self, id: JobId, fence: int, *, now: datetime) -> None:
+        """A job has left its device, by its own word."""
+        if self._write(turns.leave, id, fence, now=now):
+            self._tell(id)
+
     def beat(self, id: JobId, fence: int, *, now: datetime, lease_s: float) -> bool | None:
         """Renew a lease; whether a cancel was asked for, or None when the fence is stale."""
         return self._write(jobs.beat, id, fence, now=now, lease_s=lease_s)
@@ -356,36 +333,10 @@ class Store:
         """A page of workloads, and the exact number of all that match."""
         return self._read(workloads.page, f)
 
-    # --- how ------------------------------------------------------------------------------------
-
-    def _read(
-        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        with self._database.reading() as connection:
-            return function(connection, *args, **kwargs)
-
-    def _write(
-        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
-    ) -> T:
-        with self._database.writing() as connection:
-            delivered, used = self._delivered.copy(), self._used.copy()
-            self._used.clear()  # one that is lost to a race or a failure is only a little out of date
-            submissions.forget(connection, delivered)
-            people.note_uses(connection, used)
-            result = function(connection, *args, **kwargs)
-        self._delivered.difference_update(delivered)
-        return result
-
     def _told(self, job: Job | None) -> Job | None:
         if job is not None:
             self._tell(job.id)
         return job
-
-    def _tell(self, key: str) -> None:
-        try:
-            self._on_change(key)
-        except Exception:  # the change is durable: who listens can't make it look as if it had failed
-            log.exception("Nobody could be told that %s has changed.", key)
 
 
 def _cancel(connection: Connection, id: JobId, now: datetime) -> tuple[JobState, bool]:
@@ -393,7 +344,3 @@ def _cancel(connection: Connection, id: JobId, now: datetime) -> tuple[JobState,
     if jobs.end_queued(connection, id, FinalState(JobState.CANCELLED), now=now):
         return JobState.CANCELLED, True
     return jobs.mark_cancelled(connection, id), False
-
-
-def _nothing(connection: Connection) -> None:
-    """A transaction for what is due anyway."""

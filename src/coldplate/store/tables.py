@@ -181,9 +181,14 @@ job = Table(
     Column("results_read", BigInteger),
     Column("metrics_json", Text),
     Column("worker", String),  # which server watches over the attempt
+    Column("asked", BigInteger),  # waits for its device since
+    Column("driving", BigInteger),  # drives its device since; only devices that one job at a time may drive
+    Column("held_s", Float, nullable=False, server_default="0"),
 )
 # At most one job runs in a lane of a backend, whatever any process believes.
 Index("one_run", job.c.backend, job.c.lane, unique=True, sqlite_where=job.c.state == "Running")
+# At most one job drives a device, whatever any process believes.
+Index("one_driver", job.c.backend, unique=True, sqlite_where=job.c.driving.is_not(None))
 Index(
     "line",
     job.c.backend,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from coldplate.workers import sandbox
 from coldplate.workers.messages import (
@@ -25,11 +26,11 @@ from coldplate.workers.messages import (
     line,
     read_news,
 )
-from coldplate.workers.pool import Receipt, Ticket
-from coldplate.workers.supervise import Attempt, Beat, Ordered
+from coldplate.workers.pool import Key, Receipt, Ticket
+from coldplate.workers.supervise import Attempt, Beat, Ordered, Rests
+from coldplate.workers.turnstile import Asks, Leaves, Turnstile
 
 Done = Callable[[Receipt], None]
-Key = tuple[str, int]
 
 RETRY_S = 5.0  # between two attempts to start a zygote that could not work
 CLOSE_S = 5.0  # how long `close` waits for each thing that has to end
@@ -49,7 +50,10 @@ class LocalPool:
         spares: Job processes that wait for tickets while jobs come, so that a job need not wait for a fork.
         warm_bytes: Memory for what is kept for the next job: loaded backends, compiled programs; half each.
         beat: Renews the lease of (job, fence); called every third of `lease_s`.
+        asks: Told (job, fence, quantum seconds) of a process that wants its device; whether it may go now.
+        leaves: Told (job, fence) of one that has left it.
         lease_s: The lease of a running job, seconds.
+        home: Directory of the socket where processes ask for their device; None: a temporary one.
         options: More arguments of the zygote: `--entry`, `--preload`.
     """
 
@@ -61,7 +65,10 @@ class LocalPool:
         spares: int = 1,
         warm_bytes: int = 128 << 20,
         beat: Beat | None = None,
+        asks: Asks = lambda job, fence, seconds: True,
+        leaves: Leaves = lambda job, fence: None,
         lease_s: float = 30.0,
+        home: Path | None = None,
         options: Sequence[str] = (),
     ):
         self.slots = slots
@@ -75,10 +82,12 @@ class LocalPool:
         self._changed = threading.Condition(self._lock)
         self._watched: dict[Key, Attempt] = {}  # until `done` has returned
         self._living: set[Key] = set()  # until the processes are proven dead
+        self._resting: set[Key] = set()  # wait for their device
         self._unsent: dict[Key, Attempt] = {}  # wait for the zygote
         self._channel: socket.socket | None = None  # to a zygote that is ready
         self._process: subprocess.Popen[bytes] | None = None
         self._closing = False
+        self._turnstile = Turnstile(home, asks=asks, leaves=leaves, waits=self._note_rest)
         self._keeper = threading.Thread(target=self._keep, name="coldplate-zygote", daemon=True)
         self._keeper.start()
 
@@ -86,6 +95,8 @@ class LocalPool:
 
     def start(self, ticket: Ticket, done: Done) -> None:
         """Begin; `done` is called once, from a thread of the attempt, after its processes are proven dead."""
+        if ticket.exclusive:
+            ticket = self._turnstile.expect(ticket)
         attempt = Attempt(ticket, killer=self, beat=self._beat, beat_s=self._beat_s)
         key = (ticket.job, ticket.fence)
         with self._lock:
@@ -107,17 +118,24 @@ class LocalPool:
         if attempt is not None:
             attempt.stop("cancel")
 
+    def grant(self, job: str, fence: int) -> None:
+        """Let an attempt drive its device, for which its process has asked. Unknown: nothing."""
+        self._turnstile.grant(job, fence)
+
     def alive(self) -> set[Key]:
         """The attempts whose `done` has not returned yet."""
         with self._lock:
             return set(self._watched)
 
     def capacity(self) -> int:
-        """Processes that could start now, or as soon as the zygote is warm; 0 when it can't work."""
+        """Processes that could start now, or as soon as the zygote is warm; 0 when it can't work.
+
+        One that waits for its device takes no place: the device must not wait for a process to be prepared.
+        """
         with self._lock:
             if self._closing or self.error is not None:
                 return 0
-            return max(0, self.slots - len(self._living))
+            return max(0, self.slots - len(self._living - self._resting))
 
     def close(self) -> None:
         """Kill everything and wait; the attempts that had not ended are lost, and may run again."""
@@ -139,6 +157,7 @@ class LocalPool:
         self._keeper.join(CLOSE_S)
         with self._changed:
             self._changed.wait_for(lambda: not self._watched, CLOSE_S)
+        self._turnstile.close()
 
     # --- the zygote, as doors see it ------------------------------------------------------------
 
@@ -165,13 +184,23 @@ class LocalPool:
         key = (attempt.ticket.job, attempt.ticket.fence)
         receipt = attempt.watch()
         with self._lock:
+            self._resting.discard(key)
             self._living.discard(key)  # before `done`, whose commit makes the scheduler ask for capacity
+        self._turnstile.forget(attempt.ticket)
         try:
             done(receipt)
         finally:
             with self._changed:
                 del self._watched[key]
                 self._changed.notify_all()
+
+    def _note_rest(self, key: Key, rests: bool) -> None:
+        """A process begins or ends to wait for its device."""
+        with self._lock:
+            attempt = self._watched.get(key)
+            (self._resting.add if rests and key in self._living else self._resting.discard)(key)
+        if attempt is not None:
+            attempt.tell(Rests(rests))
 
     def kill(self, ticket: Ticket) -> None:
         """SIGKILL the attempt's processes; one that was not sent yet ends here."""

@@ -9,6 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+Key = tuple[str, int]  # an attempt: job, fence
+
 
 @dataclass(frozen=True)
 class Limits:
@@ -40,6 +42,10 @@ class Ticket:
     calibration: str | None = None
     owner: str | None = None  # for whose next jobs compiled programs are kept; None: for nobody's
     until: float | None = None  # monotonic: its processes are dead by then, unless the lease was renewed
+    exclusive: bool = False  # one process at a time drives the backend: it has to be asked for
+    device_s: float | None = None  # quantum seconds that the job may use; None: any number
+    turnstile: str | None = None  # path of the socket where it is asked for
+    turnstile_key: str | None = None  # who asks
     limits: Limits = field(default_factory=Limits)
 
 
@@ -72,11 +78,14 @@ class Pool(Protocol):
     def stop(self, job: str, fence: int) -> None:
         """Kill it soon (a user's cancel); `done` is then called with outcome Cancelled. Unknown: nothing."""
 
+    def grant(self, job: str, fence: int) -> None:
+        """Let it drive its device, for which its process has asked. Unknown: nothing."""
+
     def alive(self) -> set[tuple[str, int]]:
         """The (job, fence) this pool still watches over."""
 
     def capacity(self) -> int:
-        """Processes that could start now."""
+        """Processes that could start now; one that waits for its device takes no place."""
 
     def close(self) -> None:
         """Kill everything and wait; `done` is called with `lost=True` for what was running."""

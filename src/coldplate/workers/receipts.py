@@ -18,6 +18,13 @@ NO_MEMORY = re.compile(
 )
 
 
+def of_error(ticket: Ticket, error: ColdplateError) -> Receipt:
+    """What became of a job that raised an error: only one that ran too long is not to blame."""
+    if isinstance(error, RanTooLong):
+        return over_limit(ticket, error)
+    return failed(ticket, error)
+
+
 def failed(ticket: Ticket, error: ColdplateError) -> Receipt:
     """The job is to blame."""
     return Receipt(
@@ -37,7 +44,11 @@ def cancelled(ticket: Ticket) -> Receipt:
 
 def ran_too_long(ticket: Ticket, limit: str) -> Receipt:
     """The job was cut at a time limit, which ends it as Cancelled with code 1305."""
-    error = RanTooLong(f"Ran too long: the job reached its limit of {limit}.")
+    return over_limit(ticket, RanTooLong(f"Ran too long: the job reached its limit of {limit}."))
+
+
+def over_limit(ticket: Ticket, error: RanTooLong) -> Receipt:
+    """The job was cut off, by whomever."""
     return Receipt(
         ticket.job, ticket.fence, "Cancelled", code=error.code, reason=error.message, solution=error.solution
     )

@@ -24,6 +24,7 @@ from coldplate.programs import registry
 from coldplate.programs.registry import Context, Run
 from coldplate.workers import devices, receipts, sandbox
 from coldplate.workers.pool import Limits, Receipt, Ticket
+from coldplate.workers.turns import InTurn
 
 Find = Callable[[str], Run]
 Load = Callable[[str, Path | None], Backend]
@@ -56,7 +57,7 @@ def run_job(ticket: Ticket, *, find: Find = registry.find, load: Load = devices.
             receipt = complete(ticket, blobs=blobs, find=find, load=load)
         except BaseException as error:  # PanicException of Rust code is not an Exception
             sandbox.use_reserve()
-            receipt = receipts.failed(ticket, explain(error, limits=ticket.limits))
+            receipt = receipts.of_error(ticket, explain(error, limits=ticket.limits))
             JOB_LOG.error("%s", receipt.reason, exc_info=None if isinstance(error, ColdplateError) else error)
     if log.lines:
         with contextlib.suppress(OSError):  # a log that can't be kept is no reason to lose the result
@@ -69,7 +70,10 @@ def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Re
     run = find(ticket.program)
     params = read_params(ticket, blobs)
     backend = load(ticket.backend, None if ticket.catalog is None else Path(ticket.catalog))
-    passing("T7-device-opened", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
+    if ticket.exclusive:
+        backend = InTurn(backend, ticket)
+    else:
+        passing("T7-device-opened", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
     context = Context(seed=ticket.seed, in_session=ticket.in_session, log=JOB_LOG.info)
     answer = run(params, backend, context)
     try:

@@ -49,6 +49,12 @@ class Ordered(msgspec.Struct, frozen=True):
     """From ourselves: an order went to the zygote, which has to answer."""
 
 
+class Rests(msgspec.Struct, frozen=True):
+    """From ourselves: the process waits for its device, or waits no more."""
+
+    rests: bool
+
+
 class Attempt:
     """Watches over one ticket, from its start to the proof that nothing of it is alive.
 
@@ -60,14 +66,15 @@ class Attempt:
         self._killer = killer
         self._beat = beat
         self._beat_s = beat_s
-        self._news: queue.SimpleQueue[Started | Ended | Lost | Ordered] = queue.SimpleQueue()
+        self._news: queue.SimpleQueue[Started | Ended | Lost | Ordered | Rests] = queue.SimpleQueue()
         self._cause: Cause | None = None
         self._pid: int | None = None
         self._beat_at = time.monotonic() + beat_s if beat else math.inf
         self._wall_at = math.inf
+        self._rested_at: float | None = None  # since when the process waits for its device
         self._answer_by = math.inf
 
-    def tell(self, news: Started | Ended | Lost | Ordered) -> None:
+    def tell(self, news: Started | Ended | Lost | Ordered | Rests) -> None:
         """Something happened to the attempt."""
         self._news.put(news)
 
@@ -91,11 +98,18 @@ class Attempt:
 
     def _pause(self) -> float | None:
         """Seconds until something is due."""
-        due = min(self._beat_at, self._wall_at, self._answer_by)
+        due = min(self._beat_at, self._wall_due, self._answer_by)
         return None if due == math.inf else max(0.0, due - time.monotonic())
 
-    def _note(self, news: Started | Ordered) -> None:
+    @property
+    def _wall_due(self) -> float:
+        return self._wall_at if self._rested_at is None else math.inf
+
+    def _note(self, news: Started | Ordered | Rests) -> None:
         now = time.monotonic()
+        if isinstance(news, Rests):
+            self._rest(now, begins=news.rests)
+            return
         if isinstance(news, Ordered):
             self._answer_by = now + PATIENCE_S
             return
@@ -104,13 +118,21 @@ class Attempt:
         if self._cause is None:
             self._answer_by = math.inf
 
+    def _rest(self, now: float, *, begins: bool) -> None:
+        """The time limit rests while the process waits for others."""
+        if begins:
+            self._rested_at = now
+        elif self._rested_at is not None:
+            self._wall_at += now - self._rested_at
+            self._rested_at = None
+
     def _keep_time(self) -> None:
         """Do what is due: renew the lease, enforce the time limit, give up on a zygote that hangs."""
         now = time.monotonic()
         if now >= self._beat_at:
             self._beat_at = now + self._beat_s
             self._renew()
-        if now >= self._wall_at:
+        if now >= self._wall_due:
             self._wall_at = math.inf
             self.stop("wall")
         if now >= self._answer_by:

@@ -29,4 +29,9 @@ MOCK = BackendRecord("mock_heron", {}, None, mock_of="heron")
     ],
 )
 def test_attempt_is_charged_by_its_outcome_and_backend(outcome, code, backend, charged_s):
-    assert charge_s(Receipt("j", 1, outcome, code, usage_s=7.5), backend) == charged_s
+    assert charge_s(Receipt("j", 1, outcome, code, usage_s=7.5), backend, held_s=1.5) == charged_s
+
+
+@pytest.mark.parametrize(("backend", "charged_s"), [(DEVICE, 60.0), (SIMULATOR, 0.0), (MOCK, 0.0)])
+def test_job_that_is_cut_short_is_charged_for_as_long_as_it_held_its_device(backend, charged_s):
+    assert charge_s(Receipt("j", 1, "Cancelled"), backend, held_s=60) == charged_s

@@ -41,6 +41,7 @@ class PoolInHand:
 
     def __init__(self, slots=2):
         self.slots, self.tickets, self.stopped, self.done = slots, {}, [], {}
+        self.granted = []
 
     def start(self, ticket, done):
         key = (ticket.job, ticket.fence)
@@ -49,6 +50,9 @@ class PoolInHand:
     def stop(self, job, fence):
         if (job, fence) in self.done:
             self.stopped.append((job, fence))
+
+    def grant(self, job, fence):
+        self.granted.append((job, fence))
 
     def alive(self):
         return set(self.done)
@@ -92,7 +96,15 @@ class Office:
 
     def add(self, name, **fields):
         id = JobId(name.ljust(20, "0"))
-        job = Job(id, INSTANCE.id, "ada", "sampler", fields.pop("backend", "heron"), self.clock(), **fields)
+        job = Job(
+            id,
+            fields.pop("instance", INSTANCE.id),
+            "ada",
+            "sampler",
+            fields.pop("backend", "heron"),
+            self.clock(),
+            **fields,
+        )
         self.blobs.put(job.params_key, b"{}")
         self.store.add_job(job, fingerprint=name, now=self.clock())
         return id
@@ -370,6 +382,89 @@ def test_cancel_that_comes_between_the_look_and_the_end_is_the_end(office):
     office.store.finish = cancelled_first
     office.pool.end(id)
     assert office.state(id) is JobState.CANCELLED
+
+
+# --- devices ----------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def lanes(office):
+    """An office whose device has lanes; three jobs run in them."""
+    office.store.put_backends([replace(HERON, lanes=3), IDEAL], T0)
+    office.pool.slots = 9
+    office.ids = [office.add(name) for name in "abc"]
+    office.settle()
+    return office
+
+
+def ask(office, id, seconds=5.0):
+    return office.store.ask_for_device(id, 1, seconds=seconds, now=office.clock())
+
+
+def test_only_jobs_of_devices_have_to_ask(lanes):
+    ideal = lanes.add("i", backend="ideal")
+    lanes.settle()
+    assert [lanes.pool.tickets[id, 1].exclusive for id in (*lanes.ids, ideal)] == [True, True, True, False]
+
+
+def test_first_who_asks_drives_at_once_and_the_next_when_it_has_left(lanes):
+    first, second, third = lanes.ids
+    assert ask(lanes, second) is True
+    assert (ask(lanes, third), ask(lanes, first)) == (False, False)
+    lanes.settle()
+    assert lanes.pool.granted == []
+    lanes.store.leave_device(second, 1, now=lanes.clock())
+    lanes.settle()
+    assert lanes.pool.granted == [(first, 1)]  # in the order of the line, not of asking
+
+
+def test_device_of_a_lost_driver_is_free_when_its_death_is_known(lanes):
+    first, second, _ = lanes.ids
+    ask(lanes, first), ask(lanes, second)
+    lanes.settle()
+    assert lanes.pool.granted == []
+    lanes.pool.end(first, outcome="Failed", lost=True)
+    lanes.settle()
+    assert lanes.pool.granted == [(second, 1)]
+    assert lanes.store.job(first).driving is None
+
+
+def test_end_of_a_driver_frees_its_device(lanes):
+    first, second, _ = lanes.ids
+    ask(lanes, first), ask(lanes, second)
+    lanes.pool.end(first)
+    lanes.settle()
+    assert lanes.pool.granted == [(second, 1)]
+
+
+def test_job_that_is_cut_short_is_charged_for_its_time_at_the_device(lanes):
+    id, *_ = lanes.ids
+    ask(lanes, id)
+    lanes.pass_time(30)
+    lanes.store.leave_device(id, 1, now=lanes.clock())
+    lanes.pass_time(30)
+    lanes.store.request_cancel(id, lanes.clock())
+    lanes.pool.end(id)
+    assert lanes.store.job(id).usage_s == 30
+
+
+def test_estimate_is_known_once_the_program_is_ready(lanes):
+    ask(lanes, lanes.ids[0], seconds=7.5)
+    assert lanes.store.job(lanes.ids[0]).estimated_s == 7.5
+
+
+@pytest.mark.parametrize(("plan", "device_s"), [("premium", 60), ("payg", 3)])
+def test_job_may_use_what_it_asked_for_and_what_a_stopping_plan_has_left(tmp_path, plan, device_s):
+    office = Office(tmp_path)
+    instance = Instance(make_crn("local", plan), plan, plan=plan, limit_s=10)
+    office.store.add_instance(instance)
+    first = office.add("a", instance=instance.id)
+    office.settle()
+    office.pool.end(first, usage_s=7.0)
+    second = office.add("b", instance=instance.id, cost_s=60)
+    office.settle()
+    assert office.pool.tickets[second, 1].device_s == device_s
+    office.store.close()
 
 
 # --- sessions ---------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ from coldplate.scheduler.decisions import (
     CloseSession,
     Deactivate,
     Fail,
+    Grant,
     Requeue,
     Start,
     StopSession,
@@ -499,6 +500,76 @@ def test_lost_attempt_takes_its_process_before_new_jobs():
 def test_lost_attempt_of_a_paused_backend_runs_again():
     snapshot = queue(backends=[device(status="paused")], at_work=[running("a", **DEAD)])
     assert plan(snapshot, NOW) == [Requeue("a", 1)]
+
+
+# --- turns at the device ------------------------------------------------------------------------
+
+
+def asking(id, **changes):
+    return running(id, **{"asked": ago(1)} | changes)
+
+
+TWO = [Share(CHEM, 50, 100), Share(QEC, 10, 100)]
+
+
+@pytest.mark.parametrize(
+    ("at_work", "sessions", "shares", "turn"),
+    [
+        pytest.param([running("a")], [], [], [], id="nobody asks"),
+        pytest.param([asking("a")], [], [], [Grant("a", 1)], id="nobody drives"),
+        pytest.param([asking("a"), running("b", lane=1, driving=True)], [], [], [], id="somebody drives"),
+        pytest.param(
+            [asking("a"), running("b", lane=1, driving=True, backend="eagle")],
+            [],
+            [],
+            [Grant("a", 1)],
+            id="another device",
+        ),
+        pytest.param(
+            [asking("a"), asking("b", lane=1, asked=ago(9))], [], [], [Grant("a", 1)], id="line, not asking"
+        ),
+        pytest.param(
+            [asking("a"), asking("b", lane=1, instance=QEC)], [], TWO, [Grant("b", 1)], id="served least"
+        ),
+        pytest.param(
+            [asking("a", instance=QEC), asking("b", lane=1, session="s")],
+            [session(mode=Mode.BATCH)],
+            TWO,
+            [Grant("b", 1)],
+            id="active batch first",
+        ),
+        pytest.param([asking("a", alive=False)], [], [], [], id="another server lets its own through"),
+        pytest.param(
+            [asking("a", alive=False), asking("b", lane=1)], [], [], [], id="and is not overtaken meanwhile"
+        ),
+    ],
+)
+def test_device_is_driven_by_one_job_at_a_time_in_the_order_of_the_line(at_work, sessions, shares, turn):
+    snapshot = queue(
+        backends=[device(lanes=5), device("eagle")], at_work=at_work, sessions=sessions, shares=shares
+    )
+    assert plan(snapshot, NOW) == turn
+
+
+def test_running_job_still_gets_its_turn_at_a_paused_device():
+    snapshot = queue(backends=[device(status="paused")], at_work=[asking("a")])
+    assert plan(snapshot, NOW) == [Grant("a", 1)]
+
+
+def test_lost_driver_runs_again_before_other_lost_attempts():
+    at_work = [running("a", **DEAD), running("b", lane=1, driving=True, **DEAD)]
+    assert plan(queue(backends=[device(lanes=2)], at_work=at_work, slots=1), NOW) == [Requeue("b", 1)]
+
+
+def test_running_job_counts_what_it_will_be_charged_once_that_is_known():
+    jobs = [waiting("chem", age=9), waiting("qec", instance=QEC)]
+    snapshot = queue(
+        backends=[device(lanes=2)],
+        jobs=jobs,
+        at_work=[running("a", estimated_s=41.0)],
+        shares=[Share(CHEM, 10, 100), Share(QEC, 50, 100)],
+    )
+    assert started(snapshot) == ["qec"]
 
 
 # --- timers -----------------------------------------------------------------------------------

@@ -4,9 +4,9 @@ import signal
 
 import pytest
 
-from coldplate.workers.messages import Ended, Lost
+from coldplate.workers.messages import Ended, Lost, Started
 from coldplate.workers.pool import Limits, Receipt, Ticket
-from coldplate.workers.supervise import keep_log, manner_of_death, verdict
+from coldplate.workers.supervise import Attempt, Rests, keep_log, manner_of_death, verdict
 
 LIMITS = Limits(memory_bytes=1 << 30, cpu_s=10, wall_s=300)
 TICKET = Ticket(
@@ -89,3 +89,47 @@ def test_a_job_that_said_nothing_and_was_cancelled_has_no_log(tmp_path):
     ticket = Ticket("abcdefgh", 1, "sampler", "aer", "", "", "log/abcdefgh/1", str(tmp_path))
     keep_log(ticket, "", Receipt("abcdefgh", 1, "Cancelled"))
     assert not (tmp_path / "log").exists()
+
+
+# --- the time limit rests -------------------------------------------------------------------------
+
+
+class Killed:
+    def __init__(self):
+        self.orders = []
+
+    def kill(self, ticket):
+        self.orders.append(ticket.job)
+
+    def replace_zygote(self):
+        raise AssertionError
+
+
+@pytest.mark.parametrize(("rests", "killed"), [(True, []), (False, ["job"])])
+def test_time_limit_rests_while_a_process_waits_for_its_device(monkeypatch, rests, killed):
+    now, killer = [0.0], Killed()
+    monkeypatch.setattr("coldplate.workers.supervise.time.monotonic", lambda: now[0])
+    attempt = Attempt(TICKET, killer=killer, beat=None, beat_s=1.0)
+    attempt._note(Started("job", 2, 7))
+    now[0] = 290.0
+    if rests:
+        attempt._note(Rests(True))
+    now[0] = 1000.0
+    attempt._keep_time()
+    assert killer.orders == killed
+
+
+def test_time_limit_goes_on_when_it_drives(monkeypatch):
+    now, killer = [0.0], Killed()
+    monkeypatch.setattr("coldplate.workers.supervise.time.monotonic", lambda: now[0])
+    attempt = Attempt(TICKET, killer=killer, beat=None, beat_s=1.0)
+    attempt._note(Started("job", 2, 7))
+    for at, rests in ((100.0, True), (1000.0, False)):
+        now[0] = at
+        attempt._note(Rests(rests))
+    now[0] = 1199.0
+    attempt._keep_time()
+    assert killer.orders == []
+    now[0] = 1200.0
+    attempt._keep_time()
+    assert killer.orders == ["job"]

@@ -1,0 +1,80 @@
+"""In a job's process: a device that one process drives at a time, used in turn."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from numpy.random import Generator
+from qiskit.transpiler import Target
+
+from coldplate.circuits.backend import Backend
+from coldplate.circuits.program import Outcomes, Program
+from coldplate.errors import JobFailure, RanTooLong
+from coldplate.failpoints import passing
+from coldplate.workers.pool import Ticket
+from coldplate.workers.turnstile import GO, GONE
+
+
+@dataclass(frozen=True)
+class InTurn:
+    """A backend that is driven only in turn: programs are made, and outcomes read, without it."""
+
+    device: Backend
+    ticket: Ticket
+
+    @property
+    def name(self) -> str:
+        """The device's."""
+        return self.device.name
+
+    @property
+    def simulator(self) -> bool:
+        """The device's."""
+        return self.device.simulator
+
+    @property
+    def target(self) -> Target:
+        """The device's."""
+        return self.device.target
+
+    def usage_s(self, program: Program) -> float | None:
+        """The device's."""
+        return self.device.usage_s(program)
+
+    def run(self, program: Program, rng: Generator) -> Outcomes:
+        """See `Backend.run`.
+
+        Raises:
+            RanTooLong: It would take longer than the job may.
+        """
+        seconds, most_s = self.usage_s(program), self.ticket.device_s
+        if seconds is not None and most_s is not None and seconds > most_s:
+            raise RanTooLong(f"Ran too long: the job needs {seconds:.1f} s of its limit of {most_s:g} s.")
+        with turn(self.ticket, seconds):
+            return self.device.run(program, rng)
+
+
+@contextlib.contextmanager
+def turn(ticket: Ticket, seconds: float | None) -> Iterator[None]:
+    """Hold the ticket's device.
+
+    Args:
+        seconds: For how long, by the device's clock, as far as that is known.
+    """
+    if ticket.turnstile is None:
+        yield
+        return
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as turnstile:
+        turnstile.connect(ticket.turnstile)
+        turnstile.sendall(f"{ticket.turnstile_key} {'' if seconds is None else seconds}\n".encode())
+        if turnstile.recv(1) != GO:
+            raise JobFailure("The service stopped while the job waited for its device.")
+        passing("T7-device-opened", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
+        try:
+            yield
+        finally:
+            passing("T7-device-left", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
+            turnstile.sendall(GONE)
