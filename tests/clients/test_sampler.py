@@ -204,6 +204,23 @@ def test_decoupling_fills_idle_times_and_leaves_the_ideal_result_alone(service, 
     assert timing["circuit_duration"] == 1000 + 2 * 8 + 390
 
 
+@pytest.mark.parametrize("twirled", [False, True])
+def test_m3_puts_quasi_probabilities_into_the_metadata(service, twirled):
+    circuit = QuantumCircuit(QuantumRegister(5), ClassicalRegister(2, "a"), ClassicalRegister(4, "b"))
+    circuit.x([0, 3])
+    circuit.measure([0, 1, 3, 4], [1, 0, 3, 4])  # qubit 2 of this device is past mitigation
+    options = {"twirling": {"enable_measure": twirled}, "experimental": {"readout_mitigation": "m3"}, **SEED}
+    result = run(service, circuit, backend="emu_fast", shots=20_000, **options)[0]
+    told = result.metadata["coldplate"]["readout_mitigation"]
+    counts = result.join_data().get_counts()
+    assert set(told["quasi_probabilities"]) == set(counts)
+    best = max(counts, key=counts.get)
+    assert best == "011010"
+    assert counts[best] / 20_000 < 0.8
+    assert abs(told["quasi_probabilities"][best] - 1) < 0.04
+    assert 1 < told["mitigation_overhead"] < 20
+
+
 def test_fractional_gates_cant_be_twirled(service):
     circuit = QuantumCircuit(2)
     circuit.rx(0.3, 0)

@@ -39,6 +39,11 @@ def check_readout(settled: Mapping[str, Any]) -> None:
             "options.twirling.enable_measure needs bits to flip back, and "
             f"options.execution.meas_type is {meas_type}."
         )
+    if settled["experimental.readout_mitigation"] != "none" and meas_type != "classified":
+        raise IncompatibleOptions(
+            "options.experimental.readout_mitigation needs bits, and "
+            f"options.execution.meas_type is {meas_type}."
+        )
 
 
 def check_learning(given: Mapping[str, Any], settled: Mapping[str, Any]) -> None:

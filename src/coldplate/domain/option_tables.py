@@ -232,6 +232,12 @@ SAMPLER = (
     *twirling(),
     *SIMULATOR,
     *EXPERIMENTAL,
+    Option(
+        "experimental.readout_mitigation",
+        one_of("none", "m3"),
+        "none",
+        note="our own: m3 puts quasi-probabilities and their overhead into the metadata of each pub",
+    ),
 )
 
 ZNE = (

@@ -70,11 +70,16 @@ class Execution:
 
 @dataclass(frozen=True)
 class SamplerOptions:
-    """Options of a sampler job."""
+    """Options of a sampler job.
+
+    Attributes:
+        m3: Mitigate readout: quasi-probabilities in the metadata.
+    """
 
     default_shots: int = 4096
     twirling: Twirling = Twirling()
     execution: Execution = Execution()
+    m3: bool = False
     seed: int | None = None
 
 

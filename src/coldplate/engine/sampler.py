@@ -22,6 +22,7 @@ from coldplate.engine import program
 from coldplate.engine.budget import Budget, sampler_budget
 from coldplate.engine.options import SamplerOptions, Twirling
 from coldplate.engine.program import Compiled
+from coldplate.engine.readout import Calibration, tell
 from coldplate.engine.spans import DoubleSliceSpan, ExecutionSpans, TwirledSliceSpanV2
 from coldplate.errors import BadInput, IncompatibleOptions
 from coldplate.mitigation.trex import flip_table
@@ -34,12 +35,17 @@ RESERVED = frozenset({"shape", "size", "ndim", "keys", "values", "items", "_data
 
 @dataclass(frozen=True)
 class Prepared:
-    """A sampler job that is ready to run: per pub an item, and a budget."""
+    """A sampler job that is ready to run: per pub an item and a budget.
+
+    Attributes:
+        calibration: What shows how qubits are read; its item is the last of the program. None: there is none.
+    """
 
     program: Program
     pubs: tuple[SamplerPub, ...]
     budgets: tuple[Budget, ...]
     compiled: tuple[Compiled, ...]
+    calibration: Calibration | None = None
 
 
 def prepare(
@@ -70,8 +76,13 @@ def prepare(
             item = make(item, budget.num_randomizations, options.twirling, target=target, rng=rng)
         items.append(program.compiled(item, options.execution, target))
         budgets.append(budget)
-    built = program.build([one.item for one in items], options.execution, clock_start=clock_start)
-    return Prepared(built, tuple(pubs), tuple(budgets), tuple(items))
+    calibration = None
+    if options.m3 and pubs:
+        shots = max(budget.total for budget in budgets)
+        calibration = Calibration.of(pubs, target, shots=shots, rng=rng)
+    run = [one.item for one in items] + ([calibration.item] if calibration else [])
+    built = program.build(run, options.execution, clock_start=clock_start)
+    return Prepared(built, tuple(pubs), tuple(budgets), tuple(items), calibration)
 
 
 def check(pub: SamplerPub, index: int) -> None:
@@ -165,9 +176,11 @@ def flip_tables(
 def combine(prepared: Prepared, outcomes: Outcomes) -> PrimitiveResult[SamplerPubResult]:
     """What every register showed, per pub, and when it was taken."""
     results, spans = [], []
-    triples = zip(prepared.program.items, prepared.budgets, outcomes.items, strict=True)
-    for index, (item, budget, outcome) in enumerate(triples):
-        pub = prepared.pubs[index]
+    calibration, rates = prepared.calibration, None
+    if calibration is not None and not outcomes.made_up:
+        rates = calibration.rates(outcomes.items[-1])
+    for index, (pub, budget) in enumerate(zip(prepared.pubs, prepared.budgets, strict=True)):
+        item, outcome = prepared.program.items[index], outcomes.items[index]
         data = DataBin(**registers(pub.circuit, item, budget, outcome), shape=pub.shape)
         metadata: dict[str, Any] = {"circuit_metadata": pub.circuit.metadata or {}}
         if budget.num_randomizations is not None:
@@ -176,6 +189,10 @@ def combine(prepared: Prepared, outcomes: Outcomes) -> PrimitiveResult[SamplerPu
         if made.official:
             metadata["compilation"] = made.official
         metadata["coldplate"] = {**made.own, **outcome.metadata}
+        if calibration is not None and rates is not None:
+            twirled = any(name.startswith(FLIPS) for name in item.side)
+            told = tell(pub.circuit, data, calibration, rates, twirled=twirled)
+            metadata["coldplate"]["readout_mitigation"] = told
         results.append(SamplerPubResult(data, metadata=metadata))
         spans.append(span(index, item, budget, outcome))
     return PrimitiveResult(

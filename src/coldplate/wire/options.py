@@ -36,6 +36,7 @@ def sampler_options(params: Mapping[str, Any]) -> SamplerOptions:
         default_shots=settled["default_shots"],
         twirling=twirling(settled, measure=settled["twirling.enable_measure"]),
         execution=execution(settled),
+        m3=settled["experimental.readout_mitigation"] == "m3",
         seed=settled["simulator.seed_simulator"],
     )
 

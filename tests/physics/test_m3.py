@@ -1,0 +1,93 @@
+"""Laws of M3: the exact inverse on few bits, known errors undone, errors that cover."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose
+
+from coldplate.circuits.program import pack_bits, unpack_bits
+from coldplate.mitigation import m3
+from coldplate.mitigation.m3 import Rates, mitigate
+
+
+def rates(num_bits, rng, *, worst=0.05):
+    return Rates(rng.uniform(0.005, worst / 2, num_bits), rng.uniform(0.01, worst, num_bits))
+
+
+def misread(bits, how, rng):
+    return bits ^ (rng.random(bits.shape) < np.where(bits, how.down, how.up))
+
+
+def ghz(num_shots, num_bits, rng):
+    return np.repeat(rng.random((num_shots, 1)) < 0.5, num_bits, axis=1)
+
+
+def parity(quasi, num_bits, bits):
+    values = 1 - 2.0 * unpack_bits(quasi.strings, num_bits)[:, bits]
+    return float(quasi.values @ values.prod(axis=1))
+
+
+@pytest.mark.parametrize("num_bits", [1, 3, 8])
+def test_with_every_string_seen_it_is_the_exact_inverse(num_bits, rng):
+    how = rates(num_bits, rng)
+    shots = misread(rng.random((200_000, num_bits)) < 0.5, how, rng)
+    quasi = mitigate(pack_bits(shots), how)
+    assert len(quasi.strings) == 2**num_bits
+    inverse = np.eye(1)
+    for up, down in zip(how.up, how.down, strict=True):
+        inverse = np.kron(np.linalg.inv([[1 - up, down], [up, 1 - down]]), inverse)
+    counts = np.bincount(shots @ (1 << np.arange(num_bits)), minlength=2**num_bits) / len(shots)
+    order = unpack_bits(quasi.strings, num_bits) @ (1 << np.arange(num_bits))
+    assert_allclose(quasi.values, (inverse @ counts)[order], atol=1e-6)
+    assert quasi.overhead == pytest.approx(np.abs(inverse).sum(axis=0).max() ** 2)
+
+
+@pytest.mark.parametrize("num_bits", [10, 30])
+def test_a_ghz_state_is_restored(num_bits, rng):
+    how = rates(num_bits, rng)
+    shots = misread(ghz(50_000, num_bits, rng), how, rng)
+    quasi = mitigate(pack_bits(shots), how)
+    table = unpack_bits(quasi.strings, num_bits)
+    ends = [quasi.values[~table.any(axis=1)], quasi.values[table.all(axis=1)]]
+    assert_allclose(np.ravel(ends), 0.5, atol=0.025)
+    assert (shots.all(axis=1) | ~shots.any(axis=1)).mean() < 0.85
+
+
+def test_without_error_nothing_changes(rng):
+    shots = rng.random((1000, 6)) < 0.3
+    quasi = mitigate(pack_bits(shots), Rates(np.zeros(6), np.zeros(6)))
+    _, counts = np.unique(pack_bits(shots), axis=0, return_counts=True)
+    assert_allclose(quasi.values, counts / 1000, atol=1e-9)
+    assert quasi.overhead == pytest.approx(1)
+
+
+def test_errors_are_within_what_the_overhead_says(rng):
+    how, scores = rates(5, rng), []
+    for _ in range(100):
+        truth = rng.random((4000, 5)) < [0.1, 0.9, 0.5, 0.3, 0.7]
+        quasi = mitigate(pack_bits(misread(truth, how, rng)), how)
+        exact = np.prod(1 - 2 * np.array([0.1, 0.9, 0.5, 0.3, 0.7])[:2])
+        scores.append((parity(quasi, 5, [0, 1]) - exact) / np.sqrt(quasi.overhead / 4000))
+    assert abs(np.mean(scores)) < 0.3
+    assert np.std(scores) < 1.3  # the overhead is a bound
+
+
+def test_leaving_out_far_pairs_changes_next_to_nothing(rng, monkeypatch):
+    how = rates(16, rng, worst=0.03)
+    shots = pack_bits(misread(ghz(20_000, 16, rng), how, rng))
+    dense = mitigate(shots, how)
+    monkeypatch.setattr(m3, "DENSE", 10)
+    sparse = mitigate(shots, how)
+    assert (dense.distance, sparse.distance) == (None, m3.DISTANCE)
+    assert_allclose(sparse.values, dense.values, atol=1e-3)
+    assert sparse.overhead == pytest.approx(dense.overhead, rel=0.02)
+
+
+def test_wide_registers_take_no_more_than_their_strings(rng):
+    how = rates(127, rng, worst=0.02)
+    shots = misread(ghz(3000, 127, rng), how, rng)
+    quasi = mitigate(pack_bits(shots), how)
+    raw = (1 - 2.0 * shots[:, [0, 126]]).prod(axis=1).mean()
+    assert abs(parity(quasi, 127, [0, 126]) - 1) < abs(raw - 1)
+    assert quasi.values.sum() == pytest.approx(1)
