@@ -215,7 +215,7 @@ def test_m3_puts_quasi_probabilities_into_the_metadata(service, twirled):
     counts = result.join_data().get_counts()
     assert set(told["quasi_probabilities"]) == set(counts)
     best = max(counts, key=counts.get)
-    assert best == "011010"
+    assert best == "001010"
     assert counts[best] / 20_000 < 0.8
     assert abs(told["quasi_probabilities"][best] - 1) < 0.04
     assert 1 < told["mitigation_overhead"] < 20
