@@ -32,21 +32,29 @@ class LocalBlobs:
         return self.root / key
 
     def put(self, key: str, data: bytes | Path) -> tuple[int, str]:
-        """Store bytes, or the content of a file, whole or not at all; gives size and SHA-256."""
+        """Store bytes, or the content of a file, whole or not at all; gives size and SHA-256.
+
+        Nobody knows of the key before this has returned, so that name and content may become durable in any
+        order. The name is given first: one commit of the file system's journal then takes all.
+        """
         target = self.path(key)
-        _make_directory(target.parent)
+        _make_directory(target.parent.parent)
+        new = not target.parent.is_dir()
+        target.parent.mkdir(exist_ok=True)
         partial = target.parent / f".{secrets.token_hex(8)}"
         try:
             passing("blob-write", key=key)
             with partial.open("wb") as file:
                 size, digest = _write(file, data)
                 file.flush()
+                partial.replace(target)
                 os.fsync(file.fileno())
-            partial.replace(target)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
         _sync_directory(target.parent)
+        if new:
+            _sync_directory(target.parent.parent)
         return size, digest
 
     def open(self, key: str) -> BinaryIO:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import Any, Literal
 
 import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
     Select,
+    Update,
     bindparam,
     delete,
     exists,
@@ -45,7 +47,17 @@ TAGS = select(job_tag.c.tag).where(job_tag.c.job == bindparam("wanted")).order_b
 # An attempt that is proven dead, or has not begun, neither holds its device nor waits for it.
 NOT_AT_THE_DEVICE: Values = {"asked": None, "driving": None}
 
+Expected = Literal["queued", "current", "current and not cancelled"]
 QUEUED: Where = [jobs.c.state == JobState.QUEUED]
+CURRENT: Where = [jobs.c.state == JobState.RUNNING, jobs.c.fence == bindparam("with_fence")]
+EXPECTED: dict[Expected, Where] = {
+    "queued": QUEUED,
+    "current": CURRENT,  # the attempt with this fence, and no other, is running
+    "current and not cancelled": [*CURRENT, jobs.c.cancel_requested.is_(False)],
+}
+NEW_ATTEMPT: Values = {"fence": jobs.c.fence + 1, "attempts": jobs.c.attempts + 1}
+ADD_EVENT, ADD_CHARGE = insert(terminal_event), insert(usage)
+MODE = select(session.c.mode).where(session.c.id == bindparam("wanted"))
 
 
 # --- acceptance ---------------------------------------------------------------------------------
@@ -155,41 +167,39 @@ def start(
         IntegrityError: Another job runs in the lane.
     """
     values = {"state": JobState.RUNNING, "lane": lane, "started": to_micros(now), "worker": worker}
-    return _attempt(connection, id, QUEUED, values, now=now, lease_s=lease_s)
+    return _attempt(connection, id, "queued", values, now=now, lease_s=lease_s)
 
 
 def restart(
     connection: Connection, id: JobId, *, fence: int, now: datetime, lease_s: float, worker: str
 ) -> Job | None:
     """Another attempt of a job whose worker was lost; None when the fence is stale."""
-    return _attempt(connection, id, _current(fence), {"worker": worker}, now=now, lease_s=lease_s)
+    return _attempt(connection, id, "current", {"worker": worker}, fence=fence, now=now, lease_s=lease_s)
 
 
 def _attempt(
-    connection: Connection, id: JobId, where: Where, values: Values, *, now: datetime, lease_s: float
+    connection: Connection,
+    id: JobId,
+    expected: Expected,
+    values: Values,
+    *,
+    fence: int | None = None,
+    now: datetime,
+    lease_s: float,
 ) -> Job | None:
-    attempt = NOT_AT_THE_DEVICE | {
-        "fence": jobs.c.fence + 1,
-        "attempts": jobs.c.attempts + 1,
-        "lease_until": to_micros(now + timedelta(seconds=lease_s)),
-        "held_s": 0.0,
-    }
-    job = _change(connection, id, where, values | attempt)
+    lease_until = to_micros(now + timedelta(seconds=lease_s))
+    attempt = NOT_AT_THE_DEVICE | {"lease_until": lease_until, "held_s": 0.0}
+    job = _change(connection, id, expected, values | attempt, fence=fence, again=True)
     if job is not None:
-        _touch_session(connection, job, last_job_started=to_micros(now))
+        _touch_session(connection, job, "last_job_started", now)
     return job
 
 
 def beat(connection: Connection, id: JobId, fence: int, *, now: datetime, lease_s: float) -> bool | None:
     """Renew a lease; whether a cancel was asked for, or None when the fence is stale."""
     lease = {"lease_until": to_micros(now + timedelta(seconds=lease_s))}
-    job = _change(connection, id, _current(fence), lease)
+    job = _change(connection, id, "current", lease, fence=fence)
     return None if job is None else job.cancel_requested
-
-
-def _current(fence: int) -> Where:
-    """The attempt with this fence, and no other, is running."""
-    return [jobs.c.state == JobState.RUNNING, jobs.c.fence == fence]
 
 
 # --- ends ---------------------------------------------------------------------------------------
@@ -200,15 +210,14 @@ def finish(connection: Connection, id: JobId, fence: int, end: FinalState, *, no
 
     Also when a cancel was asked for and this is another end: who was told so must not see it complete.
     """
-    where = list(_current(fence))
-    if end.state is not JobState.CANCELLED:
-        where.append(jobs.c.cancel_requested.is_(False))
-    return _end(connection, id, where, end, now)
+    cancelled = end.state is JobState.CANCELLED
+    expected: Expected = "current" if cancelled else "current and not cancelled"
+    return _end(connection, id, expected, end, now, fence=fence)
 
 
 def end_queued(connection: Connection, id: JobId, end: FinalState, *, now: datetime) -> bool:
     """End a job that has not started; False when it has."""
-    return _end(connection, id, QUEUED, end, now)
+    return _end(connection, id, "queued", end, now)
 
 
 def mark_cancelled(connection: Connection, id: JobId) -> JobState:
@@ -225,7 +234,15 @@ def mark_cancelled(connection: Connection, id: JobId) -> JobState:
     return JobState(state)
 
 
-def _end(connection: Connection, id: JobId, where: Where, end: FinalState, now: datetime) -> bool:
+def _end(
+    connection: Connection,
+    id: JobId,
+    expected: Expected,
+    end: FinalState,
+    now: datetime,
+    *,
+    fence: int | None = None,
+) -> bool:
     values = {
         "state": end.state,
         "reason": _storable(end.reason),
@@ -241,24 +258,25 @@ def _end(connection: Connection, id: JobId, where: Where, end: FinalState, now: 
         "worker": None,
         **NOT_AT_THE_DEVICE,
     }
-    job = _change(connection, id, where, values)
+    job = _change(connection, id, expected, values, fence=fence)
     if job is None:
         return False
     at = to_micros(now)
-    connection.execute(insert(terminal_event).values(job=job.id, state=job.state, fence=job.fence, at=at))
+    connection.execute(ADD_EVENT, {"job": job.id, "state": job.state, "fence": job.fence, "at": at})
     if job.usage_s and not _is_charged_by_the_clock(connection, job):
         charge = {"instance": job.instance, "backend": job.backend, "at": at, "seconds": job.usage_s}
-        connection.execute(insert(usage).values(charge | {"job": job.id, "session": job.session}))
+        connection.execute(ADD_CHARGE, charge | {"job": job.id, "session": job.session})
     if job.started is not None:
-        _touch_session(connection, job, last_job_completed=at)
+        _touch_session(connection, job, "last_job_completed", now)
     passing("T9-end-not-committed", job=job.id, fence=job.fence)
     return True
 
 
 def _is_charged_by_the_clock(connection: Connection, job: Job) -> bool:
     """Whether the job is of a dedicated session, which is charged as a whole."""
-    mode = select(session.c.mode).where(session.c.id == job.session)
-    return job.session is not None and connection.execute(mode).scalar_one_or_none() == Mode.DEDICATED
+    if job.session is None:
+        return False
+    return connection.execute(MODE, {"wanted": job.session}).scalar_one_or_none() == Mode.DEDICATED
 
 
 def _storable(text: str | None) -> str | None:
@@ -291,10 +309,29 @@ def forget(connection: Connection, id: JobId) -> bool:
     return True
 
 
-def _change(connection: Connection, id: JobId, where: Where, values: Values) -> Job | None:
+def _change(
+    connection: Connection,
+    id: JobId,
+    expected: Expected,
+    values: Values,
+    *,
+    fence: int | None = None,
+    again: bool = False,
+) -> Job | None:
     """Compare and set: the changed job, or None when it wasn't as expected."""
-    changed = connection.execute(update(jobs).where(jobs.c.id == id, *where).values(**values)).rowcount
+    statement = _changing(expected, tuple(values), again)
+    new = {f"new_{name}": value for name, value in values.items()}
+    if fence is not None:
+        new["with_fence"] = fence
+    changed = connection.execute(statement, new | {"wanted": id}).rowcount
     return find(connection, id, None) if changed else None
+
+
+@cache
+def _changing(expected: Expected, columns: tuple[str, ...], again: bool) -> Update:
+    """Sets columns of a job that is as expected, and counts one more attempt if it runs again."""
+    values: Values = {name: bindparam(f"new_{name}") for name in columns} | (NEW_ATTEMPT if again else {})
+    return update(jobs).where(jobs.c.id == bindparam("wanted"), *EXPECTED[expected]).values(values)
 
 
 def _put_tags(connection: Connection, id: JobId, tags: Sequence[str]) -> None:
@@ -303,6 +340,11 @@ def _put_tags(connection: Connection, id: JobId, tags: Sequence[str]) -> None:
         connection.execute(insert(job_tag), rows)
 
 
-def _touch_session(connection: Connection, job: Job, **moments: int) -> None:
+def _touch_session(connection: Connection, job: Job, moment: str, now: datetime) -> None:
     if job.session is not None:
-        connection.execute(update(session).where(session.c.id == job.session).values(**moments))
+        connection.execute(_touching(moment), {"wanted": job.session, "at": to_micros(now)})
+
+
+@cache
+def _touching(moment: str) -> Update:
+    return update(session).where(session.c.id == bindparam("wanted")).values({moment: bindparam("at")})

@@ -16,6 +16,7 @@ from coldplate.store.tables import api_key, instance, role, secret, user
 
 # Asked with every request, so made once.
 FIND_INSTANCE = select(instance).where(instance.c.id == bindparam("crn"))
+INSTANCES = select(instance).order_by(instance.c.name, instance.c.id)
 
 
 def add_instance(connection: Connection, new: Instance) -> None:
@@ -26,9 +27,7 @@ def add_instance(connection: Connection, new: Instance) -> None:
 
 def instances(connection: Connection, account: str | None) -> list[Instance]:
     """The instances of an account, or all; by name."""
-    query = select(instance).order_by(instance.c.name, instance.c.id)
-    if account is not None:
-        query = query.where(instance.c.account == account)
+    query = INSTANCES if account is None else INSTANCES.where(instance.c.account == account)
     return [instance_from(row) for row in connection.execute(query)]
 
 

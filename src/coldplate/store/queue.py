@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, select
+from sqlalchemy import Connection, Select, bindparam, func, select
 
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import InstanceId
@@ -119,19 +119,21 @@ def _shares(connection: Connection, now: datetime) -> tuple[Share, ...]:
 
 
 def _used_by_all(connection: Connection, since: datetime) -> dict[str, float]:
-    return {row.instance: row.used for row in connection.execute(_used_since(since))}
+    used = connection.execute(_used_since(), {"since": to_micros(since)})
+    return {row.instance: row.used for row in used}
 
 
 def used_s(connection: Connection, instance: InstanceId, since: datetime) -> float:
     """Quantum seconds that an instance was charged since a moment."""
-    query = _used_since(since).where(usage.c.instance == instance)
-    row = connection.execute(query).one_or_none()
+    query = _used_since().where(usage.c.instance == instance)
+    row = connection.execute(query, {"since": to_micros(since)}).one_or_none()
     return 0.0 if row is None else float(row.used)
 
 
-def _used_since(since: datetime) -> Select[Any]:
+@cache
+def _used_since() -> Select[Any]:
     total = func.sum(usage.c.seconds).label("used")
-    return select(usage.c.instance, total).where(usage.c.at > to_micros(since)).group_by(usage.c.instance)
+    return select(usage.c.instance, total).where(usage.c.at > bindparam("since")).group_by(usage.c.instance)
 
 
 def lengths(connection: Connection) -> dict[str, int]:

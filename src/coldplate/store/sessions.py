@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import Connection, bindparam, insert, select, update
 
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
@@ -16,6 +16,10 @@ from coldplate.store.tables import session as sessions
 
 # Written when it was opened, and by its jobs and the history: never by a change of the session itself.
 KEPT = ("id", "instance", "user", "mode", "backend", "created", "last_job_started", "last_job_completed")
+
+# Made once: to put a statement together takes longer than to run it.
+FIND = select(sessions).where(sessions.c.id == bindparam("wanted"))
+ALIVE = select(sessions).where(~in_state(sessions, SessionState.CLOSED)).order_by(sessions.c.created)
 
 
 def add(connection: Connection, session: Session, *, fingerprint: str, now: datetime) -> Session:
@@ -31,15 +35,15 @@ def add(connection: Connection, session: Session, *, fingerprint: str, now: date
 
 def find(connection: Connection, id: SessionId, instance: InstanceId | None) -> Session | None:
     """A session, if it is of this instance."""
-    mine = [] if instance is None else [sessions.c.instance == instance]
-    row = connection.execute(select(sessions).where(sessions.c.id == id, *mine)).one_or_none()
-    return None if row is None else session_from(row)
+    row = connection.execute(FIND, {"wanted": id}).one_or_none()
+    if row is None or instance not in (None, row.instance):
+        return None
+    return session_from(row)
 
 
 def alive(connection: Connection) -> list[Session]:
     """Sessions that are not closed, oldest first."""
-    query = select(sessions).where(~in_state(sessions, SessionState.CLOSED)).order_by(sessions.c.created)
-    return [session_from(row) for row in connection.execute(query)]
+    return [session_from(row) for row in connection.execute(ALIVE)]
 
 
 def change(connection: Connection, session: Session, *, expect: SessionState, at: datetime) -> bool:
