@@ -41,7 +41,7 @@ from coldplate.backends.device import STANDARD
 from coldplate.backends.noise import DeviceNoise
 from coldplate.backends.recipes import RECIPES
 from coldplate.circuits.angles import Angles, is_free
-from coldplate.circuits.components import Component, is_classical
+from coldplate.circuits.components import CLASSICAL, Component, is_classical
 from coldplate.circuits.timing import delay_seconds
 from coldplate.kernel import native
 
@@ -50,7 +50,14 @@ Floats = NDArray[np.float64]
 FIXED = frozenset(["x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg"])
 TURNS = {"rz": RZ, "p": RZ, "u1": RZ, "rx": RX, "ry": RY}
 PAIRS = {"cz": CZ, "cx": CX, "swap": SWAP}
+SPECIAL = CLASSICAL | {"barrier", "delay", "measure", "reset"}
 WIDEST = 6  # qubits of a matrix
+
+
+EMPTY: dict[Any, NDArray[Any]] = {
+    kind: np.zeros(0, dtype=kind) for kind in (np.float64, np.complex128, np.int32, np.uint64)
+}
+FIRST = np.zeros(1, dtype=np.int32)
 
 
 @dataclass
@@ -68,6 +75,8 @@ class Table:
 
     def arrays(self, kind: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
         """Values, and where each row begins."""
+        if not self.values and len(self.starts) == 1:
+            return EMPTY[kind], FIRST
         return np.array(self.values, dtype=kind), np.array(self.starts, dtype=np.int32)
 
 
@@ -159,23 +168,34 @@ class ArrayProgram:
     ) -> None:
         for one in instructions:
             name = one.name
-            places = [qubits[wire] for wire in one.qubits]
-            if name == "barrier":
+            if name in TURNS:
+                place, angle = qubits[one.qubits[0]], one.params[0]
+                number = self._fixed(angle) if type(angle) is float else self._angle(angle)
+                self._lines += (TURNS[name], place, -1, number)
+                if self._noise is not None:
+                    self._disturb(name, [place])
+                self._used[place] = True
                 continue
-            if name == "measure":
-                self._write(MEASURE, places[0], bits[one.clbits[0]])
-                self._measured(places[0], bits[one.clbits[0]])
-            elif name == "reset":
-                if self._used[places[0]] or inside:
-                    self._write(RESET, places[0])
-            elif name == "delay":
-                self._delay(one, places[0])
+            places = [qubits[wire] for wire in one.qubits]
+            if name not in SPECIAL:
+                self._gate(one, places)
             elif is_classical(one):
                 self._branch(one, qubits, bits)
             else:
-                self._gate(one, places)
+                self._special(one, places, bits, inside=inside)
             for place in places:
                 self._used[place] = True
+
+    def _special(
+        self, one: CircuitInstruction, places: list[int], bits: Mapping[Clbit, int], *, inside: bool
+    ) -> None:
+        """What is no gate."""
+        if one.name == "measure":
+            self._write(MEASURE, *self._measured(places[0], bits[one.clbits[0]]))
+        elif one.name == "reset" and (inside or self._used[places[0]]):
+            self._write(RESET, places[0])
+        elif one.name == "delay":
+            self._delay(one, places[0])
 
     def _measured(self, qubit: int, bit: int) -> tuple[int, int]:
         """Note who writes a bit: it is misread as often as that qubit."""
@@ -187,17 +207,17 @@ class ArrayProgram:
         self._lines += (code, first, second, argument)
 
     def _gate(self, one: CircuitInstruction, places: list[int]) -> None:
-        name, params = one.name, one.params
-        if name in FIXED and not params:
-            self._write(MATRIX, places[0], -1, self._matrix(name))
-        elif name in TURNS:
-            self._write(TURNS[name], places[0], -1, self._angle(params[0]))
+        name = one.name
+        if name in FIXED:
+            self._lines += (MATRIX, places[0], -1, self._matrix(name))
         elif name in PAIRS:
-            self._write(PAIRS[name], places[0], places[1])
+            self._lines += (PAIRS[name], places[0], places[1], -1)
+        elif name in TURNS:
+            self._write(TURNS[name], places[0], -1, self._angle(one.params[0]))
         elif name == "rzz":
-            self._write(RZZ, places[0], places[1], self._angle(params[0]))
+            self._write(RZZ, places[0], places[1], self._angle(one.params[0]))
         elif name in RECIPES:
-            for code, own, argument in RECIPES[name](params):
+            for code, own, argument in RECIPES[name](one.params):
                 self._write_step(code, [places[place] for place in own], argument)
         elif name != "id":
             self._other(one, places)
@@ -256,10 +276,16 @@ class ArrayProgram:
 
     # --- angles -----------------------------------------------------------------------------------
 
+    def _fixed(self, angle: float) -> int:
+        """The number of an angle that is known."""
+        self._constants.append(angle)
+        self._slopes.starts.append(self._slopes.starts[-1])
+        return len(self._constants) - 1
+
     def _angle(self, expression: Any, scale: float = 1.0) -> int:
         """The number of an angle."""
-        if type(expression) is float or not is_free(expression):
-            return self._add_angle(scale * float(expression), ())
+        if not is_free(expression):
+            return self._fixed(scale * float(expression))
         if isinstance(expression, Parameter):
             key = (expression, scale)
             if key not in self._angle_of:

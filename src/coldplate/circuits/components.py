@@ -17,6 +17,10 @@ from coldplate.circuits.rotation import split
 
 Wire: TypeAlias = Qubit | Clbit
 
+CLASSICAL = frozenset(
+    ["box", "break_loop", "continue_loop", "for_loop", "if_else", "store", "switch_case", "while_loop"]
+)
+
 
 @dataclass(frozen=True)
 class Component:
@@ -28,6 +32,7 @@ class Component:
         wires: The qubits themselves, in the order of `qubits`.
         bits: The bits themselves, in the order of `clbits`.
         instructions: In order, without barriers.
+        may_branch: The circuit has control flow or variables somewhere.
     """
 
     qubits: tuple[int, ...]
@@ -35,6 +40,7 @@ class Component:
     wires: tuple[Qubit, ...]
     bits: tuple[Clbit, ...]
     instructions: tuple[CircuitInstruction, ...]
+    may_branch: bool = True
 
     @cached_property
     def qubit_of(self) -> dict[Qubit, int]:
@@ -55,7 +61,7 @@ class Component:
     @cached_property
     def has_control_flow(self) -> bool:
         """Whether something depends on what was measured, or is repeated."""
-        return any(is_classical(instruction) for instruction in self.instructions)
+        return self.may_branch and any(map(is_classical, self.instructions))
 
     @cached_property
     def is_static(self) -> bool:
@@ -63,21 +69,27 @@ class Component:
         body, final = self.parts
         return (
             not self.has_control_flow
-            and all(instruction.name != "measure" for instruction in body)
+            and not any(instruction.clbits for instruction in body)
             and len({instruction.qubits[0] for instruction in final}) == len(final)
         )
 
 
 def is_classical(instruction: CircuitInstruction) -> bool:
     """Whether an instruction is control flow, or writes a variable."""
-    return bool(instruction.is_control_flow()) or instruction.name == "store"
+    return instruction.name in CLASSICAL
 
 
 def components(circuit: QuantumCircuit) -> list[Component]:
     """All components that set a bit, in the order of their first qubits; the others can't be seen."""
     joined = Joined()
-    instructions = [(one, wires_of(one)) for one in circuit.data if one.name != "barrier"]
-    for _, wires in instructions:
+    kinds = circuit.count_ops()
+    may_branch = not CLASSICAL.isdisjoint(kinds)
+    listed = [one for one in circuit.data if one.name != "barrier"] if "barrier" in kinds else circuit.data
+    if may_branch:
+        instructions = [(one, wires_of(one)) for one in listed]
+    else:
+        instructions = [(one, one.qubits + one.clbits) for one in listed]
+    for wires in dict.fromkeys(wires for _, wires in instructions):
         if len(wires) > 1:
             joined.join(wires)
     if any(True for _ in circuit.iter_vars()):  # whatever may use a variable belongs together
@@ -86,10 +98,14 @@ def components(circuit: QuantumCircuit) -> list[Component]:
         some = next((wires for wires in users if wires), ())
         instructions = [(one, wires or some) for one, wires in instructions]
     members: dict[Wire, list[CircuitInstruction]] = {}
+    member_of: dict[Wire, list[CircuitInstruction]] = {}
     for instruction, wires in instructions:
         if wires:
-            members.setdefault(joined.root(wires[0]), []).append(instruction)
-    found = (build(circuit, instructions) for instructions in members.values())
+            own = member_of.get(wires[0])
+            if own is None:
+                own = member_of[wires[0]] = members.setdefault(joined.root(wires[0]), [])
+            own.append(instruction)
+    found = (build(circuit, instructions, may_branch) for instructions in members.values())
     return sorted((one for one in found if one.clbits), key=lambda one: (one.qubits, one.clbits))
 
 
@@ -103,9 +119,10 @@ def wires_of(instruction: CircuitInstruction) -> tuple[Wire, ...]:
     return tuple(dict.fromkeys([*bits, *(bit for register in registers for bit in register)]))
 
 
-def build(circuit: QuantumCircuit, instructions: list[CircuitInstruction]) -> Component:
+def build(circuit: QuantumCircuit, instructions: list[CircuitInstruction], may_branch: bool) -> Component:
     """The component of some instructions."""
-    qubits = {qubit for instruction in instructions for qubit in instruction.qubits}
+    operands = {instruction.qubits for instruction in instructions}
+    qubits = {qubit for group in operands for qubit in group}
     bits = {bit for instruction in instructions for bit in instruction.clbits}
     wires = sorted((circuit.find_bit(qubit).index, qubit) for qubit in qubits)
     clbits = sorted((circuit.find_bit(bit).index, bit) for bit in bits)
@@ -115,6 +132,7 @@ def build(circuit: QuantumCircuit, instructions: list[CircuitInstruction]) -> Co
         wires=tuple(qubit for _, qubit in wires),
         bits=tuple(bit for _, bit in clbits),
         instructions=tuple(instructions),
+        may_branch=may_branch,
     )
 
 

@@ -95,7 +95,12 @@ def split(
     used: set[Qubit | Clbit] = set()
     measured: set[Qubit] = set()
     waiting: dict[Qubit, list[int]] = {}  # places in the body of delays that nothing follows
-    for instruction in reversed(instructions):
+    operands = {one.qubits for one in instructions} | {one.clbits for one in instructions}
+    wires = {wire for group in operands for wire in group}
+    for number, instruction in enumerate(reversed(instructions)):
+        if len(used) == len(wires):  # nothing before can be the last of its wires
+            body.extend(reversed(instructions[: len(instructions) - number]))
+            break
         name, qubits = instruction.name, instruction.qubits
         if name == "measure" and used.isdisjoint((*qubits, *instruction.clbits)):
             final.append(instruction)

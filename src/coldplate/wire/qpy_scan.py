@@ -12,7 +12,7 @@ import struct
 from collections.abc import Collection, Mapping
 
 from coldplate.errors import BadProgram, LimitExceeded, NotIsa
-from coldplate.wire.qpy_values import MAX_CONTROLS, MAX_NESTING, Place, Values, too_deep
+from coldplate.wire.qpy_values import MAX_CONTROLS, MAX_NESTING, TYPED, Place, Values, too_deep
 
 MAX_TOTAL_BITS = 10**6  # of all circuits of a file, and what their registers hold; a bit takes 350 bytes
 MAX_GATES = 10**7  # after every definition is expanded
@@ -29,6 +29,9 @@ VECTOR = struct.Struct("!HQ16s")
 SHORT, INT, LONG, SIGNED = (struct.Struct(layout) for layout in ("!H", "!I", "!Q", "!i"))
 CONDITION, BY_EXPRESSION, HAS_ANNOTATIONS = 0b11, 2, 0x80  # in an instruction's flags
 CONTIGUOUS = 1  # a register that gives only its first bit
+UNUSUAL = BY_EXPRESSION | HAS_ANNOTATIONS
+SIMPLE = frozenset({b"i", b"f", b"c", b"p", b"z"})  # kinds of values that are what their size says
+FLOAT = TYPED.pack(b"f", 8)
 OPERAND = 5  # bytes of each qubit and clbit of an instruction
 
 
@@ -78,6 +81,7 @@ class Scan(Values):
     def __init__(self, version: int, names: Collection[str], max_bits: int):
         super().__init__(version)
         self.names = names
+        self.known = {name.encode() for name in names}
         self.max_bits = max_bits
         self.bits = 0
 
@@ -97,9 +101,14 @@ class Scan(Values):
         self.variables(place, variables[0] if variables else 0)
         self.tables(place)
         own = self.definitions(place, depth)
-        gates = 0
-        for _ in range(instructions):
-            gates += self.instruction(place, own, depth)
+        gates = walked = 0
+        while walked < instructions:
+            plain = self.plain(place, own, instructions - walked)
+            walked += plain
+            gates += plain
+            if walked < instructions:
+                gates += self.instruction(place, own, depth)
+                walked += 1
             if gates > MAX_GATES:
                 raise LimitExceeded(
                     f"A circuit expands to more than {MAX_GATES} gates.",
@@ -186,6 +195,34 @@ class Scan(Values):
                 name = follows.get(name, "")
             if name:
                 raise too_deep()
+
+    def plain(self, place: Place, own: Mapping[str, int], most: int) -> int:
+        """Walk instructions that stand for themselves and have simple values only; how many there were.
+
+        It stops before whatever needs a closer look, or is wrong: `instruction` says what.
+        """
+        raw, stop, known = place.raw, place.stop, self.known - {name.encode() for name in own}
+        for walked in range(most):
+            at = place.at + INSTRUCTION.size
+            if at > stop:
+                return walked
+            name, label, params, qubits, clbits, flags, register, _value, controls, _state = (
+                INSTRUCTION.unpack_from(raw, place.at)
+            )
+            if raw[at : at + name] not in known or flags & UNUSUAL or controls > MAX_CONTROLS:
+                return walked
+            at += name + label + register + OPERAND * (qubits + clbits)
+            for _ in range(params):
+                if raw[at : at + 9] == FLOAT:
+                    at += 17
+                elif raw[at : at + 1] in SIMPLE and at + 9 <= stop:
+                    at += 9 + LONG.unpack_from(raw, at + 1)[0]
+                else:
+                    return walked
+            if at > stop:
+                return walked
+            place.at = at
+        return most
 
     def instruction(self, place: Place, own: Mapping[str, int], depth: int, *, operand: int = OPERAND) -> int:
         """Walk one instruction; how many gates it stands for.
