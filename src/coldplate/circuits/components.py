@@ -55,7 +55,7 @@ class Component:
     @cached_property
     def parts(self) -> tuple[tuple[CircuitInstruction, ...], tuple[CircuitInstruction, ...]]:
         """The instructions before the final measurements, and the final measurements."""
-        body, final = split(self.instructions)
+        body, final = split(self.instructions, num_wires=len(self.wires) + len(self.bits))
         return tuple(body), tuple(final)
 
     @cached_property
@@ -81,31 +81,36 @@ def is_classical(instruction: CircuitInstruction) -> bool:
 
 def components(circuit: QuantumCircuit) -> list[Component]:
     """All components that set a bit, in the order of their first qubits; the others can't be seen."""
-    joined = Joined()
-    kinds = circuit.count_ops()
-    may_branch = not CLASSICAL.isdisjoint(kinds)
-    listed = [one for one in circuit.data if one.name != "barrier"] if "barrier" in kinds else circuit.data
-    if may_branch:
-        instructions = [(one, wires_of(one)) for one in listed]
-    else:
-        instructions = [(one, one.qubits + one.clbits) for one in listed]
-    for wires in dict.fromkeys(wires for _, wires in instructions):
+    joined, instructions = Joined(), list[tuple[CircuitInstruction, tuple[Wire, ...]]]()
+    may_branch = not CLASSICAL.isdisjoint(circuit.count_ops())
+    groups: set[tuple[Wire, ...]] = set()
+    for one in circuit.data:
+        if one.name == "barrier":
+            continue
+        wires: tuple[Wire, ...] = wires_of(one) if may_branch else one.qubits + one.clbits
         if len(wires) > 1:
-            joined.join(wires)
+            groups.add(wires)
+        instructions.append((one, wires))
+    for wires in groups:
+        joined.join(wires)
     if any(True for _ in circuit.iter_vars()):  # whatever may use a variable belongs together
         users = [wires for instruction, wires in instructions if is_classical(instruction)]
         joined.join(wire for wires in users for wire in wires)
         some = next((wires for wires in users if wires), ())
         instructions = [(one, wires or some) for one, wires in instructions]
-    members: dict[Wire, list[CircuitInstruction]] = {}
-    member_of: dict[Wire, list[CircuitInstruction]] = {}
+    parts: dict[Wire, list[CircuitInstruction]] = {}
+    part_of: dict[Wire, list[CircuitInstruction]] = {}
     for instruction, wires in instructions:
-        if wires:
-            own = member_of.get(wires[0])
-            if own is None:
-                own = member_of[wires[0]] = members.setdefault(joined.root(wires[0]), [])
-            own.append(instruction)
-    found = (build(circuit, instructions, may_branch) for instructions in members.values())
+        if not wires:
+            continue
+        first = wires[0]
+        if first not in part_of:
+            part_of[first] = parts.setdefault(joined.root(first), [])
+        part_of[first].append(instruction)
+    members: dict[Wire, set[Wire]] = {root: {root} for root in parts}
+    for wire in (*part_of, *joined.wires()):
+        members.setdefault(joined.root(wire), set()).add(wire)
+    found = (build(circuit, parts[root], members[root], may_branch) for root in parts)
     return sorted((one for one in found if one.clbits), key=lambda one: (one.qubits, one.clbits))
 
 
@@ -119,11 +124,12 @@ def wires_of(instruction: CircuitInstruction) -> tuple[Wire, ...]:
     return tuple(dict.fromkeys([*bits, *(bit for register in registers for bit in register)]))
 
 
-def build(circuit: QuantumCircuit, instructions: list[CircuitInstruction], may_branch: bool) -> Component:
-    """The component of some instructions."""
-    operands = {instruction.qubits for instruction in instructions}
-    qubits = {qubit for group in operands for qubit in group}
-    bits = {bit for instruction in instructions for bit in instruction.clbits}
+def build(
+    circuit: QuantumCircuit, instructions: list[CircuitInstruction], members: set[Wire], may_branch: bool
+) -> Component:
+    """The component of some instructions, on some wires."""
+    qubits = [wire for wire in members if isinstance(wire, Qubit)]
+    bits = [wire for wire in members if isinstance(wire, Clbit)]
     wires = sorted((circuit.find_bit(qubit).index, qubit) for qubit in qubits)
     clbits = sorted((circuit.find_bit(bit).index, bit) for bit in bits)
     return Component(
@@ -141,6 +147,10 @@ class Joined:
 
     def __init__(self) -> None:
         self._parent: dict[Wire, Wire] = {}
+
+    def wires(self) -> Iterable[Wire]:
+        """All wires that were ever joined."""
+        return self._parent
 
     def root(self, wire: Wire) -> Wire:
         """The wire that stands for the set of this one."""

@@ -83,22 +83,23 @@ class Rotation:
 
 
 def split(
-    instructions: Sequence[CircuitInstruction],
+    instructions: Sequence[CircuitInstruction], *, num_wires: int | None = None
 ) -> tuple[list[CircuitInstruction], list[CircuitInstruction]]:
     """A circuit's instructions without its final measurements, and the final measurements.
 
     A measurement is final when nothing but barriers and delays comes after it on its qubit, and nothing
     reads or writes its bit. Delays behind it go with it: nobody looks at the qubit any more.
+
+    Args:
+        num_wires: How many qubits and bits the instructions are on, where that is known.
     """
     body: list[CircuitInstruction | None] = []
     final: list[CircuitInstruction] = []
     used: set[Qubit | Clbit] = set()
     measured: set[Qubit] = set()
     waiting: dict[Qubit, list[int]] = {}  # places in the body of delays that nothing follows
-    operands = {one.qubits for one in instructions} | {one.clbits for one in instructions}
-    wires = {wire for group in operands for wire in group}
     for number, instruction in enumerate(reversed(instructions)):
-        if len(used) == len(wires):  # nothing before can be the last of its wires
+        if len(used) == num_wires:  # nothing before can be the last of its wires
             body.extend(reversed(instructions[: len(instructions) - number]))
             break
         name, qubits = instruction.name, instruction.qubits
