@@ -222,3 +222,40 @@ def test_queue_commands_say_what_does_not_exist(data, arguments, message):
     done = run("queue", *arguments, "--data", str(data))
     assert (done.returncode, done.stdout) == (1, "")
     assert message in done.stderr
+
+
+# --- device -------------------------------------------------------------------------------------------
+
+DRIFTING = """
+[[backends]]
+name = "emu_a"
+kind = "emulated"
+snapshot = "lagos"
+zz_khz = { "1-3" = 12.5 }
+over_rotation = 0.02
+"""
+
+
+@pytest.fixture
+def drifting(tmp_path) -> str:
+    path = tmp_path / "devices.toml"
+    path.write_text(DRIFTING)
+    return str(path)
+
+
+def test_truth_of_a_device_is_told_as_tables_and_as_json(drifting):
+    tables = run("device", "truth", "emu_a", "--catalog", drifting).stdout
+    assert "emu_a: emulated, from the snapshot lagos, noise 1\n" in tables
+    assert "H / hbar = 2 pi" in tables
+    assert "Over-rotation of two-qubit gates: 0.02" in tables
+    assert any(line.split() == ["1-3", "12.5"] for line in tables.splitlines())
+    found = json.loads(run("device", "truth", "emu_a", "--json", COLDPLATE_CATALOG=drifting).stdout)
+    assert len(found["qubits"]) == 7
+    assert {len(gate["pauli_lindblad"]) for gate in found["gates"] if gate["gate"] == "cx"} == {15}
+
+
+def test_truth_of_what_is_no_device_is_refused_in_one_line(drifting):
+    assert run("device", "truth", "emu_b", "--catalog", drifting).stderr.startswith(
+        "coldplate: There is no backend 'emu_b'."
+    )
+    assert "is an ideal simulator" in run("device", "truth", "sim_mps").stderr

@@ -83,14 +83,14 @@ class DeviceNoise:
     """
 
     def __init__(self, device: Device, scale: float = 1.0):
-        self._device, self._scale = device, scale
+        self._device, self.scale = device, scale
         self.readout = np.clip(device.readout * scale, 0.0, 1.0)
 
     def gate(self, name: str, qubits: tuple[int, ...]) -> GateNoise | None:
         """What follows a gate; None where nothing does."""
         figures = self._device.gates.get((name, qubits), STILL)
         relaxations = tuple(self.relaxation(qubit, figures.seconds) for qubit in qubits)
-        excess = depolarization(min(1.0, figures.error * self._scale), relaxations)
+        excess = depolarization(min(1.0, figures.error * self.scale), relaxations)
         if excess == 0.0 and all(one == Relaxation() for one in relaxations):
             return None
         return GateNoise(relaxations, excess)
@@ -99,7 +99,7 @@ class DeviceNoise:
         """What a qubit loses in some time."""
         t1 = self._device.t1[qubit]
         t2 = min(self._device.t2[qubit], 2 * t1)  # more is measured at times, but can't be
-        time = seconds * self._scale
+        time = seconds * self.scale
         return Relaxation(decay=float(-np.expm1(-time / t1)), coherence=float(np.exp(-time / t2)))
 
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from coldplate import __version__
-from coldplate.cli import operators, people, queue, users
+from coldplate.cli import devices, operators, people, queue, users
 from coldplate.cli.terminal import Data, fail, read_settings
 from coldplate.errors import ColdplateError
 
@@ -120,5 +120,6 @@ def doctor(data: Data = None) -> None:
 
 app.add_typer(users.app)
 app.add_typer(operators.app)
+app.add_typer(devices.app)
 app.add_typer(people.app)
 app.add_typer(queue.app)

@@ -20,6 +20,7 @@ from qiskit.circuit import (
     Barrier,
     BoxOp,
     BreakLoopOp,
+    CircuitInstruction,
     ContinueLoopOp,
     ControlFlowOp,
     ControlledGate,
@@ -138,10 +139,21 @@ def check_circuit(circuit: QuantumCircuit, *, max_bits: int = MAX_BITS) -> None:
         for instruction in block.data:
             if instruction.is_standard_gate():
                 continue
+            check_delay(instruction)
             operation = instruction.operation
             check_operation(operation)
             if isinstance(operation, ControlFlowOp):
                 waiting.extend((inner, depth + 1) for inner in operation.blocks)
+
+
+def check_delay(instruction: CircuitInstruction) -> None:
+    """Refuse a delay in another unit than dt: QPY keeps its number, a float, but not its unit."""
+    if instruction.name == "delay" and isinstance(instruction.params[0], float):
+        raise BadProgram(
+            f"A delay of {instruction.params[0]:g} arrived without its unit: circuits are sent as QPY, which "
+            "keeps no unit but dt.",
+            solution="Give delays in units of dt (backend.dt); transpiling for the backend converts them.",
+        )
 
 
 def check_metadata(metadata: Any) -> None:

@@ -422,3 +422,18 @@ def test_a_symbolic_expression_of_the_old_client_is_read():
 def test_a_symbolic_expression_that_takes_long_is_refused(text):
     with pytest.raises(BadProgram, match="parameter expression|can't be read"):
         load_circuits(symbolic(text), expected=1)
+
+
+@pytest.mark.parametrize(("number", "unit"), [(20, "us"), (2.5, "us"), (100, "ns"), (1e-6, "s")])
+def test_delay_whose_unit_is_lost_is_refused_by_name(number, unit):
+    circuit = QuantumCircuit(1)
+    circuit.delay(number, 0, unit=unit)
+    with pytest.raises(BadProgram, match=f"A delay of {number:g} arrived without its unit"):
+        load_circuits(written(circuit, max(VERSIONS)), expected=1)
+
+
+def test_delay_in_dt_arrives():
+    circuit = QuantumCircuit(1)
+    circuit.delay(160, 0)
+    (found,) = load_circuits(written(circuit, max(VERSIONS)), expected=1)
+    assert found.data[0].operation.duration == 160
