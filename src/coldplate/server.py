@@ -46,6 +46,7 @@ from coldplate.workers.local import LocalPool
 
 BACKLOG = 2048  # connections that wait to be accepted
 KEEP_ALIVE_S = 75
+WS_BYTES = 1 << 10  # of a message to us: who follows a job has nothing to say
 THREADS = 10  # for requests; more of them than the store has readers would only wait for one another
 LAST_ANSWERS_S = 5  # how long requests in flight may take when the server stops
 
@@ -272,7 +273,8 @@ def http_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     config = uvicorn.Config(
         app,
         http=GuardedHttp,
-        ws="none",
+        ws="websockets-sansio",
+        ws_max_size=WS_BYTES,
         loop="uvloop",
         lifespan="off",
         access_log=False,

@@ -206,6 +206,10 @@ class Service:
         if job.private and job.results_read is None:
             self._store.mark_results_read(job.id, self._clock())
 
+    def interim(self, job: Job) -> list[bytes]:
+        """What a job has told before its end, a JSON value each."""
+        return self._shelf.interim(job)
+
     def log(self, who: Principal, id: str) -> str:
         """What the job's program logged; empty until the job has ended."""
         job = self.job(who, id)

@@ -44,6 +44,14 @@ class Shelf:
         except FileNotFoundError:
             return ""
 
+    def interim(self, job: Job) -> list[bytes]:
+        """What the current attempt has told so far, a JSON value each."""
+        try:
+            told = self._blobs.path(job.attempt_key("interim")).read_bytes()
+        except FileNotFoundError:
+            return []
+        return told[: told.rfind(b"\n") + 1].splitlines()  # the last line may still be being written
+
     def result(self, job: Job) -> Path:
         """The file that a completed job wrote; its checksum is computed once.
 
@@ -79,5 +87,5 @@ class Shelf:
 
     def take_all(self, job: Job) -> None:
         """Take everything of a job away."""
-        for kind in ("params", "result", "log"):
+        for kind in ("params", "result", "log", "interim"):
             self._blobs.delete(f"{kind}/{job.id}")

@@ -16,6 +16,7 @@ from coldplate.api.guard import BASE, OLD, TELLERS, Guard
 from coldplate.api.legacy import POLLING, Login, OldBackends, OldJobs, OldSessions
 from coldplate.api.modern import Jobs, Sessions
 from coldplate.api.render import PLAN_PREFIX
+from coldplate.api.stream import Streams
 from coldplate.changes import Changes
 from coldplate.legacy import Legacy
 from coldplate.service import Service
@@ -85,10 +86,11 @@ def cloud_routes(service: Service) -> list[Route]:
     ]
 
 
-def old_routes(service: Service, settings: Settings, legacy: Legacy) -> list[Route]:
+def old_routes(service: Service, settings: Settings, legacy: Legacy, streams: Streams) -> list[Route]:
     """Both sides of the services that clients before 2025 know."""
     login, backends = Login(service, legacy), OldBackends(service, legacy)
-    jobs, sessions = OldJobs(service, legacy, settings), OldSessions(service, legacy)
+    jobs = OldJobs(service, legacy, settings, end_streams=streams.end)
+    sessions = OldSessions(service, legacy)
     sign_on: list[Route] = [
         ("GET", "/api/version", login.version),
         ("POST", "/api/users/loginWithToken", login.login),
@@ -107,6 +109,7 @@ def old_routes(service: Service, settings: Settings, legacy: Legacy) -> list[Rou
         ("DELETE", "/jobs/{id}", jobs.delete),
         ("GET", "/jobs/{id}/results", jobs.results),
         ("POST", "/jobs/{id}/cancel", jobs.cancel),
+        ("GET", "/jobs/{id}/interim_results", jobs.interim),
         ("GET", "/jobs/{id}/logs", jobs.logs),
         ("GET", "/jobs/{id}/metrics", jobs.metrics),
         ("PUT", "/jobs/{id}/tags", jobs.set_tags),
@@ -131,7 +134,9 @@ def build_app(service: Service, settings: Settings, changes: Changes, legacy: Le
         telemetry=QUIET,
     )
     runtime = [(verb, BASE + path, route) for verb, path, route in runtime_routes(service, settings, changes)]
-    others = cloud_routes(service) + old_routes(service, settings, legacy)
+    streams = Streams(service, legacy, changes)
+    app.add_api_websocket_route(f"{OLD}/stream/jobs/{{id}}", streams.follow)
+    others = cloud_routes(service) + old_routes(service, settings, legacy, streams)
     for verb, path, route in runtime + others:
         offered = route is not not_offered
         app.add_api_route(

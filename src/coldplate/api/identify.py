@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Annotated
 
-from fastapi import Depends, Request
+from fastapi import Depends
+from starlette.requests import HTTPConnection
 
 from coldplate.auth import Principal
 from coldplate.domain.instance import Instance
@@ -23,7 +24,7 @@ class Credentials:
     caller: str | None = None  # the client application's name for itself
 
 
-async def read_credentials(request: Request) -> Credentials:
+async def read_credentials(request: HTTPConnection) -> Credentials:
     """`Authorization: Bearer <token>`, or `apikey <key>`, which clients fall back to.
 
     Raises:

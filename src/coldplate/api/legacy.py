@@ -6,8 +6,9 @@ clients of the cloud channel, under nothing at all. Routes hold no rules; `servi
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Depends, Query, Request
 from starlette.concurrency import run_in_threadpool as in_thread
+from starlette.requests import HTTPConnection
 from starlette.responses import Response
 
 from coldplate.api import render
@@ -36,6 +38,7 @@ from coldplate.legacy import Legacy, OldSubmission
 from coldplate.service import Service
 from coldplate.settings import Settings
 
+CLOSING_S = 0.2  # a client is told of its cancel so much later than its stream is closed
 OLD_PAGE = 20  # jobs in one page when a client doesn't say
 POLLING = "/polling"  # an address for clients that must not stream; see `Login.me`
 
@@ -50,7 +53,7 @@ SUBMISSION = msgspec.json.Decoder(OldSubmission)
 LOGIN = msgspec.json.Decoder(NewLogin)
 
 
-async def read_old_credentials(request: Request) -> Credentials:
+async def read_old_credentials(request: HTTPConnection) -> Credentials:
     """`X-Access-Token`, or what current clients send."""
     tokens = request.headers.getlist("x-access-token")
     if len(tokens) == 1 and "authorization" not in request.headers:
@@ -148,8 +151,16 @@ class OldBackends:
 class OldJobs:
     """Routes of jobs."""
 
-    def __init__(self, service: Service, legacy: Legacy, settings: Settings):
+    def __init__(
+        self,
+        service: Service,
+        legacy: Legacy,
+        settings: Settings,
+        *,
+        end_streams: Callable[[str], Awaitable[None]],
+    ):
         self.service, self.legacy, self.turns = service, legacy, Turns()
+        self.end_streams = end_streams
         self.max_body, self.large = settings.max_body, CapacityLimiter(LARGE_AT_ONCE)
         self.spool = settings.data if settings.data.is_dir() else None
 
@@ -237,6 +248,11 @@ class OldJobs:
         size = os.fstat(file.fileno()).st_size
         return FileAnswer(file, size=size, sent=partial(self.service.results_sent, who, id))
 
+    def interim(self, id: str, asker: Asker) -> Response:
+        """What the job has told before its end."""
+        _, job = self._job(id, asker)
+        return show.text(b"[" + b",".join(self.service.interim(job)) + b"]")
+
     def logs(self, id: str, asker: Asker) -> Response:
         """What the job's program logged."""
         who, _ = self._job(id, asker)
@@ -257,11 +273,16 @@ class OldJobs:
 
     # --- ends -----------------------------------------------------------------------------------
 
-    def cancel(self, id: str, asker: Asker) -> Response:
-        """Cancel a job that has not ended."""
+    async def cancel(self, id: str, asker: Asker) -> Response:
+        """Cancel a job that has not ended; its streams are closed first, or a client would wait for ever."""
+        await in_thread(self._cancel, id, asker)
+        await self.end_streams(id)
+        await asyncio.sleep(CLOSING_S)
+        return render.nothing()
+
+    def _cancel(self, id: str, asker: Credentials) -> None:
         who, _ = self._job(id, asker)
         self.service.cancel(who, id)
-        return render.nothing()
 
     def delete(self, id: str, asker: Asker) -> Response:
         """Delete a job that has ended, with its params and results."""

@@ -69,6 +69,12 @@ class GuardedHttp(HttpToolsProtocol):
         elif self._header_bytes > HEADER_BYTES:
             self._refuse(431, f"The header is larger than {HEADER_BYTES} bytes.")
 
+    def handle_websocket_upgrade(self) -> None:
+        """Another protocol has the connection from here on, with deadlines of its own."""
+        self._set_timer(None)
+        self._in_body, self._header_bytes = False, 0
+        super().handle_websocket_upgrade()
+
     # --- the parser ---------------------------------------------------------------------------
 
     def on_headers_complete(self) -> None:

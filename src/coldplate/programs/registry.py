@@ -18,6 +18,7 @@ class Context:
     seed: int | None = None  # the operator's or a test's; a seed in the options comes first
     in_session: bool = False
     log: Callable[[str], None] = lambda _line: None  # a line for the job's log, shown to its owner
+    publish: Callable[[Any], None] = lambda _message: None  # an interim result, plain JSON values
 
 
 @dataclass(frozen=True)

@@ -248,6 +248,7 @@ class Loop:
             params_key=job.params_key,
             result_key=job.attempt_key("result"),
             log_key=job.attempt_key("log"),
+            interim_key=job.attempt_key("interim"),
             blobs_root=str(self._blobs.root),
             catalog=None if settings.catalog is None else str(settings.catalog),
             log_level=job.log_level,

@@ -40,6 +40,7 @@ class Ticket:
     log_level: str = "WARNING"
     in_session: bool = False
     calibration: str | None = None
+    interim_key: str | None = None  # None: nobody would read interim results
     owner: str | None = None  # for whose next jobs compiled programs are kept; None: for nobody's
     until: float | None = None  # monotonic: its processes are dead by then, unless the lease was renewed
     exclusive: bool = False  # one process at a time drives the backend: it has to be asked for

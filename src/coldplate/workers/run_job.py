@@ -9,6 +9,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from coldplate.failpoints import passing
 from coldplate.programs import registry
 from coldplate.programs.registry import Context, Run
 from coldplate.workers import devices, receipts, sandbox
+from coldplate.workers.interim import Interim
 from coldplate.workers.pool import Limits, Receipt, Ticket
 from coldplate.workers.turns import InTurn
 
@@ -75,6 +77,8 @@ def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Re
     else:
         passing("T7-device-opened", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
     context = Context(seed=ticket.seed, in_session=ticket.in_session, log=JOB_LOG.info)
+    if ticket.interim_key is not None:
+        context = replace(context, publish=Interim(blobs.path(ticket.interim_key)))
     answer = run(params, backend, context)
     try:
         size, sha256 = store_result(ticket, answer.body, blobs)

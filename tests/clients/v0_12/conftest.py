@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from old_clients import client
+import trustme
+from old_clients import client, extra
 
 from coldplate.testing import running_server
 
@@ -48,4 +49,55 @@ def old_cloud(old_server, tmp_path_factory):
         "QISKIT_IBM_INSTANCE": old_server.crn,
     }
     with client("0.12", SCRIPTS, variables, tmp_path_factory.mktemp("cloud")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def authority(tmp_path_factory):
+    """A private certificate authority: files of it, of a certificate for this machine, and of its key."""
+    files = {name: tmp_path_factory.mktemp("tls") / f"{name}.pem" for name in ("chain", "key", "authority")}
+    issuer = trustme.CA()
+    certificate = issuer.issue_cert("127.0.0.1", "localhost")
+    certificate.private_key_pem.write_to_path(files["key"])
+    for pem in certificate.cert_chain_pems:
+        pem.write_to_path(files["chain"], append=True)
+    issuer.cert_pem.write_to_path(files["authority"])
+    return files
+
+
+@pytest.fixture(scope="session")
+def tls_server(authority):
+    """The same server with https of its own."""
+    with running_server(catalog=CATALOG, tls_cert=authority["chain"], tls_key=authority["key"]) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def trusting(authority):
+    """The variables of a client that trusts the authority, for requests and for streams."""
+    return dict.fromkeys(["REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"], str(authority["authority"]))
+
+
+@pytest.fixture(scope="session")
+def streaming(tls_server, trusting, tmp_path_factory):
+    """The client of 2023 over https, with the websocket-client that it was made with."""
+    variables = quantum(tls_server, **trusting)
+    with client("0.12", SCRIPTS, variables, tmp_path_factory.mktemp("streaming")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def streaming_newest(tls_server, trusting, tmp_path_factory):
+    """The same with the newest websocket-client."""
+    home, newest = tmp_path_factory.mktemp("newest"), extra("websocket-newest")
+    with client("0.12", SCRIPTS, quantum(tls_server, **trusting), home, before=newest) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def not_streaming(tls_server, trusting, tmp_path_factory):
+    """The newest again, sent to the address that says not to stream."""
+    home, newest = tmp_path_factory.mktemp("polling"), extra("websocket-newest")
+    variables = quantum(tls_server, **trusting, QISKIT_IBM_URL=f"{tls_server.url}/polling/api")
+    with client("0.12", SCRIPTS, variables, home, before=newest) as process:
         yield process

@@ -1,0 +1,36 @@
+"""The client of 2023 over https: results come over a websocket, whichever version of it reads them."""
+
+from __future__ import annotations
+
+import pytest
+
+
+def test_client_works_over_https(streaming):
+    assert streaming.call("account.instances")["instances"] == ["local/premium/default"]
+
+
+def test_callback_gets_the_result(streaming):
+    told = streaming.call("jobs.follow")
+    assert told["told"] == [[told["id"], ["00", "11"]]]
+
+
+@pytest.mark.slow
+def test_newest_websocket_client_gets_the_result_too(streaming_newest):
+    told = streaming_newest.call("jobs.follow")
+    assert [told["id"], ["00", "11"]] in told["told"]
+
+
+def test_polling_address_keeps_the_newest_from_streaming(not_streaming):
+    told = not_streaming.call("jobs.follow")
+    assert told["told"] == []
+
+
+@pytest.mark.parametrize("client", ["streaming", "not_streaming"])
+def test_cancel_ends_the_stream(client, request):
+    told = request.getfixturevalue(client).call("jobs.cancelled_while_followed")
+    assert told == {"status": "CANCELLED", "told": []}
+
+
+def test_failed_job_ends_the_stream(streaming):
+    told = streaming.call("jobs.failed")
+    assert told["status"] == "ERROR"
