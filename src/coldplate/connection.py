@@ -97,7 +97,7 @@ def cloud_variables(url: str) -> dict[str, str]:
 
 
 def send(request: urllib.request.Request, *, timeout_s: float = TIMEOUT_S) -> Any:
-    """The answer to a request: parsed JSON, or text, or None when it is empty."""
+    """The answer to a request: parsed JSON, text, the bytes of a ZIP file, or None when it is empty."""
     context = ssl.create_default_context(cafile=os.environ.get("REQUESTS_CA_BUNDLE"))
     try:
         with urllib.request.urlopen(request, timeout=timeout_s, context=context) as answer:
@@ -109,6 +109,8 @@ def send(request: urllib.request.Request, *, timeout_s: float = TIMEOUT_S) -> An
         raise NoServer(f"No answer from {origin(request.full_url)}: {reason}.") from error
     if kind == "application/json" and body:
         return json.loads(body)
+    if kind == "application/zip":
+        return body
     return body.decode(errors="replace") or None
 
 

@@ -200,6 +200,11 @@ class Service:
         grace = timedelta(seconds=self._settings.private_grace_s)
         return job.results_read is not None and job.results_read + grace <= self._clock()
 
+    def artifacts(self, who: Principal, id: str) -> Path | None:
+        """The file of what a job kept beside its result; None: nothing, or it was taken away."""
+        job = self.job(who, id)
+        return None if self.results(who, id) is None else self._shelf.artifacts(job)
+
     def results_sent(self, who: Principal, id: str) -> None:
         """The whole result was sent: a private one is gone soon. The first reading starts the clock."""
         job = self.job(who, id)

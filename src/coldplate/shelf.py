@@ -72,6 +72,11 @@ class Shelf:
         self._remember(key)
         return path
 
+    def artifacts(self, job: Job) -> Path | None:
+        """The file of what was kept beside a result; None: nothing was."""
+        path = self._blobs.path(job.attempt_key("artifacts"))
+        return path if path.exists() else None
+
     def _remember(self, key: str) -> None:
         if len(self._verified) >= MAX_VERIFIED:
             self._verified.clear()
@@ -82,10 +87,11 @@ class Shelf:
         self._blobs.delete(job.params_key)
 
     def take_result(self, job: Job) -> None:
-        """Take a job's result away."""
-        self._blobs.delete(f"result/{job.id}")
+        """Take a job's result away, and what was kept beside it."""
+        for kind in ("result", "artifacts"):
+            self._blobs.delete(f"{kind}/{job.id}")
 
     def take_all(self, job: Job) -> None:
         """Take everything of a job away."""
-        for kind in ("params", "result", "log", "interim"):
+        for kind in ("params", "result", "artifacts", "log", "interim"):
             self._blobs.delete(f"{kind}/{job.id}")

@@ -48,6 +48,7 @@ def runtime_routes(service: Service, settings: Settings, changes: Changes) -> li
         ("DELETE", "/jobs/{id}", jobs.delete),
         ("POST", "/jobs/{id}/cancel", jobs.cancel),
         ("GET", "/jobs/{id}/results", jobs.results),
+        ("GET", "/jobs/{id}/artifacts", jobs.artifacts),
         ("GET", "/jobs/{id}/logs", jobs.logs),
         ("GET", "/jobs/{id}/metrics", jobs.metrics),
         ("PUT", "/jobs/{id}/tags", jobs.set_tags),

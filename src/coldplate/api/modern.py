@@ -14,7 +14,7 @@ from anyio import CapacityLimiter
 from anyio.to_thread import run_sync
 from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool as in_thread
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
 from coldplate.api import render
 from coldplate.api.bodies import Buffer, parse, read_large, read_small
@@ -208,6 +208,11 @@ class Jobs:
         passing("T12-result-read", job=id)
         size = os.fstat(file.fileno()).st_size
         return FileAnswer(file, size=size, sent=partial(self.service.results_sent, principal, id))
+
+    def artifacts(self, id: str, asker: Asker) -> Response:
+        """What the job kept beside its result, as a ZIP file; 204 while there is nothing."""
+        path = self.service.artifacts(who(self.service, asker), id)
+        return render.nothing() if path is None else FileResponse(path, media_type="application/zip")
 
     def logs(self, id: str, asker: Asker) -> Response:
         """What the job's program logged."""

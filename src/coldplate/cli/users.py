@@ -7,11 +7,12 @@ server of that directory; else the one that the exported variables name; else th
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from coldplate.cli.terminal import AsJson, Data, Row, show
+from coldplate.cli.terminal import AsJson, Data, Row, fail, show
 from coldplate.connection import Connection, find
 
 app = typer.Typer()
@@ -102,6 +103,20 @@ def cancel_job(job: str, data: Data = None) -> None:
 def job_log(job: str, data: Data = None) -> None:
     """Print a job's log."""
     typer.echo(ask(find(data), "GET", f"/jobs/{job}/logs") or "", nl=False)
+
+
+@jobs.command("artifacts")
+def job_artifacts(
+    job: str,
+    file: Annotated[Path, typer.Argument(help="Where to write the ZIP file.")],
+    data: Data = None,
+) -> None:
+    """Fetch what a job kept beside its result: circuits as run, twirls, raw values, noise models."""
+    body = ask(find(data), "GET", f"/jobs/{job}/artifacts")
+    if body is None:
+        fail(f"Job {job} kept nothing beside its result; submit it with experimental.artifacts = true.")
+    file.write_bytes(body)
+    typer.echo(f"{file}: {len(body)} bytes.")
 
 
 @sessions.command("show")

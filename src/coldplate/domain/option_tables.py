@@ -178,6 +178,15 @@ EXPERIMENTAL = (
 )
 
 
+ARTIFACTS = Option(
+    "experimental.artifacts",
+    BOOL,
+    False,
+    note="our own: circuits as run, twirl samples, raw values and noise models are kept beside the result; "
+    "`coldplate jobs artifacts`",
+)
+
+
 def twirling(
     *, measure_levels: tuple[tuple[int, Any], ...] = (), gate_levels: tuple[tuple[int, Any], ...] = ()
 ) -> tuple[Option, ...]:
@@ -232,6 +241,7 @@ SAMPLER = (
     *twirling(),
     *SIMULATOR,
     *EXPERIMENTAL,
+    ARTIFACTS,
     Option(
         "experimental.readout_mitigation",
         one_of("none", "m3"),
@@ -338,6 +348,7 @@ ESTIMATOR = (
     *twirling(measure_levels=((1, True), (2, True)), gate_levels=((2, True),)),
     *SIMULATOR,
     *EXPERIMENTAL,
+    ARTIFACTS,
 )
 
 EXECUTOR = (

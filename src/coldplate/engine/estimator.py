@@ -24,6 +24,7 @@ from coldplate.engine.extrapolation import extrapolate
 from coldplate.engine.measuring import Plan, layers_of, plan, to_item
 from coldplate.engine.options import EstimatorOptions
 from coldplate.engine.program import Compiled
+from coldplate.engine.report import READOUT, Purpose
 from coldplate.engine.variants import Variant, variants
 from coldplate.mitigation import trex
 from coldplate.mitigation.injected import Known
@@ -73,6 +74,12 @@ def plans_of(pubs: Sequence[EstimatorPub], options: EstimatorOptions, target: Ta
         )
         plans.append(plan(pub, budget, index=index))
     return plans
+
+
+def purposes(prepared: Prepared) -> list[Purpose]:
+    """What each item of a job is run for."""
+    found = [Purpose(index, variant.factor) for index, ways in enumerate(prepared.runs) for variant in ways]
+    return [*found, Purpose(what=READOUT)] if prepared.readout_qubits else found
 
 
 def prepare(

@@ -74,12 +74,14 @@ class SamplerOptions:
 
     Attributes:
         m3: Mitigate readout: quasi-probabilities in the metadata.
+        artifacts: Keep what was run beside the result.
     """
 
     default_shots: int = 4096
     twirling: Twirling = Twirling()
     execution: Execution = Execution()
     m3: bool = False
+    artifacts: bool = False
     seed: int | None = None
 
 
@@ -95,6 +97,7 @@ class EstimatorOptions:
         layer_noise: What is known of the noise of layers; None: it is learnt where it is needed.
         learning: How the noise of one layer is learnt.
         max_layers_to_learn: The most layers that are learnt, the most frequent first; None: all.
+        artifacts: Keep what was run beside the result.
         metadata: The options that the result's metadata repeat.
     """
 
@@ -109,6 +112,7 @@ class EstimatorOptions:
     max_layers_to_learn: int | None = 4
     execution: Execution = Execution()
     seed: int | None = None
+    artifacts: bool = False
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property

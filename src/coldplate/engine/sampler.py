@@ -23,6 +23,7 @@ from coldplate.engine.budget import Budget, sampler_budget
 from coldplate.engine.options import SamplerOptions, Twirling
 from coldplate.engine.program import Compiled
 from coldplate.engine.readout import Calibration, tell
+from coldplate.engine.report import READOUT, Purpose
 from coldplate.engine.spans import DoubleSliceSpan, ExecutionSpans, TwirledSliceSpanV2
 from coldplate.errors import BadInput, IncompatibleOptions
 from coldplate.mitigation.trex import flip_table
@@ -46,6 +47,12 @@ class Prepared:
     budgets: tuple[Budget, ...]
     compiled: tuple[Compiled, ...]
     calibration: Calibration | None = None
+
+
+def purposes(prepared: Prepared) -> list[Purpose]:
+    """What each item of a job is run for."""
+    found = [Purpose(index) for index in range(len(prepared.pubs))]
+    return [*found, Purpose(what=READOUT)] if prepared.calibration else found
 
 
 def prepare(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from qiskit.primitives import PrimitiveResult, PubResult
 
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
 from coldplate.domain.options_v1 import is_v1
-from coldplate.engine.estimator import combine, prepare
-from coldplate.engine.layer_noise import continued, knowledge
+from coldplate.engine.estimator import Prepared, combine, prepare, purposes
+from coldplate.engine.layer_noise import Knowledge, continued, knowledge
+from coldplate.engine.report import Artifacts, applied
 from coldplate.engine.seeds import origin
 from coldplate.programs import legacy
+from coldplate.programs.artifacts import archive
 from coldplate.programs.registry import Answer, Context
 from coldplate.wire.layer_noise import write_layer_noise
 from coldplate.wire.options import estimator_options, supports_qiskit
@@ -54,10 +61,28 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     )
     outcomes = backend.run(continued(prepared.program, known), for_shots)
     result = combine(prepared, outcomes, options)
-    result.metadata["coldplate"] = {"seed": start.seed}
+    report = applied(prepared.program, outcomes, purposes(prepared), backend, seed=start.seed)
+    result.metadata["coldplate"] = {"seed": start.seed, "applied": report}
     if options.needs_layer_noise:
         models = [write_layer_noise(model) for model in known.models.values()]
         result.metadata["resilience"]["layer_noise_model"] = models
-        result.metadata["coldplate"]["learning"] = {"executions": known.executions, "usage_s": known.usage_s}
+        report["learning"] = {"layers": len(models), "executions": known.executions, "usage_s": known.usage_s}
     encode = encode_primitive_result if supports_qiskit(fields) else encode_plain
-    return Answer(encode(result), usage_s=known.usage_s + outcomes.usage_s)
+    return Answer(
+        encode(result),
+        usage_s=known.usage_s + outcomes.usage_s,
+        artifacts=keep(report, prepared, known, result) if options.artifacts else None,
+    )
+
+
+def keep(
+    report: Mapping[str, Any], prepared: Prepared, known: Knowledge, result: PrimitiveResult[PubResult]
+) -> bytes:
+    """The job's artifacts."""
+    values = {
+        f"pub{index}.{name}": np.asarray(array)
+        for index, one in enumerate(result)
+        for name, array in one.data.items()
+    }
+    models = [write_layer_noise(model) for model in known.models.values()]
+    return archive(Artifacts(report, prepared.program.items, values, models))

@@ -27,6 +27,7 @@ class Answer:
 
     body: bytes
     usage_s: float  # quantum seconds
+    artifacts: bytes | None = None  # what is kept beside the result, as a ZIP file
     metrics: dict[str, Any] = field(default_factory=dict)  # circuits_execution_time_ns, num_circuits ...
 
 

@@ -7,9 +7,11 @@ from datetime import UTC, datetime
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
 from coldplate.domain.options_v1 import is_v1
-from coldplate.engine.sampler import combine, prepare
+from coldplate.engine.report import Artifacts, applied
+from coldplate.engine.sampler import combine, prepare, purposes
 from coldplate.engine.seeds import origin
 from coldplate.programs import legacy
+from coldplate.programs.artifacts import archive
 from coldplate.programs.registry import Answer, Context
 from coldplate.wire.options import sampler_options, supports_qiskit
 from coldplate.wire.params import read
@@ -37,6 +39,8 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     prepared = prepare(pubs, options, target=backend.target, rng=for_twirls, clock_start=start.clock_start)
     outcomes = backend.run(prepared.program, for_shots)
     result = combine(prepared, outcomes)
-    result.metadata["coldplate"] = {"seed": start.seed}
+    report = applied(prepared.program, outcomes, purposes(prepared), backend, seed=start.seed)
+    result.metadata["coldplate"] = {"seed": start.seed, "applied": report}
     encode = encode_primitive_result if supports_qiskit(fields) else encode_plain
-    return Answer(encode(result), usage_s=outcomes.usage_s)
+    kept = archive(Artifacts(report, prepared.program.items)) if options.artifacts else None
+    return Answer(encode(result), usage_s=outcomes.usage_s, artifacts=kept)

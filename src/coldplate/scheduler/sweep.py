@@ -42,10 +42,10 @@ def _is_spent(
 
 
 def is_taken_away(job: Job, kind: str, *, now: datetime, grace: timedelta) -> bool:
-    """Whether a private job's params or result must not exist any more."""
+    """Whether a private job's params, result or artifacts must not exist any more."""
     if kind == "params":
         return job.state.final
-    if kind == "result":
+    if kind in ("result", "artifacts"):
         read = job.results_read is not None and job.results_read + grace <= now
         return job.state.final and (read or job.state is not JobState.COMPLETED)
     return False

@@ -37,6 +37,7 @@ def sampler_options(params: Mapping[str, Any]) -> SamplerOptions:
         twirling=twirling(settled, measure=settled["twirling.enable_measure"]),
         execution=execution(settled),
         m3=settled["experimental.readout_mitigation"] == "m3",
+        artifacts=settled["experimental.artifacts"],
         seed=settled["simulator.seed_simulator"],
     )
 
@@ -65,6 +66,7 @@ def estimator_options(params: Mapping[str, Any]) -> EstimatorOptions:
         max_layers_to_learn=settled["resilience.layer_noise_learning.max_layers_to_learn"],
         execution=execution(settled),
         seed=settled["simulator.seed_simulator"] if seed is None else seed,
+        artifacts=settled["experimental.artifacts"],
         metadata=estimator_metadata(settled, measure=measure),
     )
 

@@ -49,6 +49,11 @@ class Ticket:
     turnstile_key: str | None = None  # who asks
     limits: Limits = field(default_factory=Limits)
 
+    @property
+    def artifacts_key(self) -> str:
+        """Where the attempt keeps what was asked for beside its result."""
+        return f"artifacts{self.result_key.removeprefix('result')}"
+
 
 Outcome = Literal["Completed", "Failed", "Cancelled"]
 

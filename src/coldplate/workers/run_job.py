@@ -81,7 +81,9 @@ def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Re
         context = replace(context, publish=Interim(blobs.path(ticket.interim_key)))
     answer = run(params, backend, context)
     try:
-        size, sha256 = store_result(ticket, answer.body, blobs)
+        if answer.artifacts is not None:
+            store_body(ticket.artifacts_key, answer.artifacts, blobs)
+        size, sha256 = store_body(ticket.result_key, answer.body, blobs)
     except OSError as error:
         if error.errno not in STORE_TROUBLE:
             raise
@@ -107,17 +109,17 @@ def read_params(ticket: Ticket, blobs: LocalBlobs) -> bytes:
         raise JobFailure("The job's inputs are missing from the service's store.") from error
 
 
-def store_result(ticket: Ticket, body: bytes, blobs: LocalBlobs) -> tuple[int, str]:
-    """Store a result, also on a disk that is full for a while: the work is done, and not the job to blame."""
+def store_body(key: str, body: bytes, blobs: LocalBlobs) -> tuple[int, str]:
+    """Store what a job gives, also on a disk that is full for a while: the job is not to blame."""
     for pause_s in STORE_PAUSES_S:
         try:
-            return blobs.put(ticket.result_key, body)
+            return blobs.put(key, body)
         except OSError as error:
             if error.errno not in STORE_TROUBLE:
                 raise
             JOB_LOG.warning("The result can't be stored yet (%s).", error.strerror)
             time.sleep(pause_s)
-    return blobs.put(ticket.result_key, body)
+    return blobs.put(key, body)
 
 
 def versions() -> dict[str, Any]:
