@@ -259,3 +259,18 @@ def test_truth_of_what_is_no_device_is_refused_in_one_line(drifting):
         "coldplate: There is no backend 'emu_b'."
     )
     assert "is an ideal simulator" in run("device", "truth", "sim_mps").stderr
+
+
+def test_trace_is_made_up_written_and_simulated(tmp_path):
+    trace = str(tmp_path / "trace")
+    made = run("simulate", "--users", "20", "--devices", "2", "--hours", "0.1", "--export", trace)
+    assert made.returncode == 0
+    figures = json.loads(run("simulate", trace, "--json").stdout)
+    assert figures["jobs"] == figures["completed"] + figures["failed"] > 0
+    assert 0 < figures["utilisation"]["mean"] <= 1
+
+
+def test_jobs_of_a_server_are_a_trace(data):
+    done = run("simulate", "--data", str(data), "--export", str(data / "trace"))
+    assert "lines" in done.stdout
+    assert '"kind":"instance"' in (data / "trace").read_text() or (data / "trace").read_text() == ""
