@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 
 class Database:
-    """SQLite in WAL mode: every commit is on disk before `writing` ends.
+    """SQLite in WAL mode: every commit is on disk before `writing` ends, unless it need not be.
 
     One writer connection under a lock: several would starve one another. Only one process writes.
     """
@@ -48,11 +48,16 @@ class Database:
         self._lock = threading.Lock()
         self._doubtful = False
         self._writer = _engine(url, pool_size=1, begin="BEGIN IMMEDIATE")
+        self._brisk = _engine(url, pool_size=1, begin="BEGIN IMMEDIATE", synchronous="NORMAL")
         self._readers = _engine(url, pool_size=NUM_READERS, begin="BEGIN")
 
     @contextmanager
-    def writing(self) -> Iterator[Connection]:
+    def writing(self, *, durable: bool = True) -> Iterator[Connection]:
         """A transaction that is durable at the end.
+
+        Args:
+            durable: False for what a power cut makes meaningless, such as which process drives a device: it
+                is seen by every process at the end, and on disk with the next durable one.
 
         Raises:
             Unavailable: The database can't take it now; nothing was changed.
@@ -64,7 +69,7 @@ class Database:
         try:
             if self._doubtful:
                 raise Unavailable("The disk of the store has failed; writing goes on after a restart.")
-            with self._writer.begin() as connection:
+            with (self._writer if durable else self._brisk).begin() as connection:
                 yield connection
         except DBAPIError as error:
             self._explain(error)
@@ -100,10 +105,11 @@ class Database:
         """Close all connections."""
         with self._lock:
             self._writer.dispose()
+            self._brisk.dispose()
         self._readers.dispose()
 
 
-def _engine(url: str, *, pool_size: int, begin: str) -> Engine:
+def _engine(url: str, *, pool_size: int, begin: str, synchronous: str = "FULL") -> Engine:
     engine = create_engine(
         url,
         poolclass=QueuePool,
@@ -119,7 +125,7 @@ def _engine(url: str, *, pool_size: int, begin: str) -> Engine:
         for pragma in (
             f"busy_timeout={int(1000 * BUSY_S)}",
             "journal_mode=WAL",
-            "synchronous=FULL",
+            f"synchronous={synchronous}",
             "foreign_keys=ON",
         ):
             connection.execute(f"PRAGMA {pragma}")

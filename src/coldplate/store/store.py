@@ -213,7 +213,7 @@ class Store(Transactions):
 
     def ask_for_device(self, id: JobId, fence: int, *, seconds: float | None, now: datetime) -> bool:
         """A running job wants its device: whether it drives it from now on, or has to wait."""
-        granted = self._write(turns.ask, id, fence, seconds=seconds, now=now)
+        granted = self._note(turns.ask, id, fence, seconds=seconds, now=now)
         if granted is False:
             self._tell(id)
         return bool(granted)
@@ -221,18 +221,18 @@ class Store(Transactions):
     def grant_device(self, id: JobId, fence: int, *, now: datetime) -> bool:
         """Let a job that has asked drive its device; False when another does, or it doesn't ask any more."""
         try:
-            return self._write(turns.grant, id, fence, now=now)
+            return self._note(turns.grant, id, fence, now=now)
         except IntegrityError:
             return False
 
     def leave_device(self, id: JobId, fence: int, *, now: datetime) -> None:
         """A job has left its device, by its own word."""
-        if self._write(turns.leave, id, fence, now=now):
+        if self._note(turns.leave, id, fence, now=now):
             self._tell(id)
 
     def beat(self, id: JobId, fence: int, *, now: datetime, lease_s: float) -> bool | None:
         """Renew a lease; whether a cancel was asked for, or None when the fence is stale."""
-        return self._write(jobs.beat, id, fence, now=now, lease_s=lease_s)
+        return self._note(jobs.beat, id, fence, now=now, lease_s=lease_s)
 
     def finish(self, id: JobId, fence: int, end: FinalState, *, now: datetime) -> bool:
         """End a running job, with its charge; False when the fence is stale, and then nothing is written.

@@ -77,6 +77,13 @@ class Transactions:
         self._delivered.difference_update(delivered)
         return result
 
+    def _note(
+        self, function: Callable[Concatenate[Connection, P], T], *args: P.args, **kwargs: P.kwargs
+    ) -> T:
+        """A write about processes, which a power cut would end as well: it need not wait for the disk."""
+        with self._database.writing(durable=False) as connection:
+            return function(connection, *args, **kwargs)
+
     def _tell(self, key: str) -> None:
         try:
             self._on_change(key)

@@ -3,12 +3,33 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, exists, or_, select, update
+from sqlalchemy import Connection, bindparam, exists, or_, select, update
 
 from coldplate.domain.job import JobId, JobState
 from coldplate.store.rows import to_micros, to_moment
 from coldplate.store.tables import in_state, job
+
+# Made once: to put a statement together takes longer than to run it.
+_OTHER = job.alias()
+_IT = [
+    job.c.id == bindparam("this"),
+    job.c.fence == bindparam("with_fence"),
+    in_state(job, JobState.RUNNING),
+]
+WANTS = update(job).where(*_IT).values(asked=bindparam("now"), estimated_s=bindparam("for_s"))
+GOES = update(job).where(*_IT, job.c.asked.is_not(None)).values(asked=None, driving=bindparam("now"))
+DRIVES = select(job.c.driving, job.c.held_s).where(*_IT, job.c.driving.is_not(None))
+LEAVES = update(job).where(*_IT, job.c.driving.is_not(None)).values(driving=None, held_s=bindparam("for_s"))
+OTHERS = select(
+    exists().where(
+        in_state(job, JobState.RUNNING),
+        job.c.backend == select(_OTHER.c.backend).where(_OTHER.c.id == bindparam("this")).scalar_subquery(),
+        job.c.id != bindparam("this"),
+        or_(job.c.driving.is_not(None), job.c.asked.is_not(None)),
+    )
+)
 
 
 def ask(
@@ -18,17 +39,10 @@ def ask(
 
     None when the fence is stale.
     """
-    wants = update(job).where(*_attempt(id, fence)).values(asked=to_micros(now), estimated_s=seconds)
-    if connection.execute(wants).rowcount == 0:
+    new = {"now": to_micros(now), "for_s": seconds}
+    if connection.execute(WANTS, _attempt(id, fence) | new).rowcount == 0:
         return None
-    backend = select(job.c.backend).where(job.c.id == id).scalar_subquery()
-    others = exists().where(
-        in_state(job, JobState.RUNNING),
-        job.c.backend == backend,
-        job.c.id != id,
-        or_(job.c.driving.is_not(None), job.c.asked.is_not(None)),
-    )
-    if connection.execute(select(others)).scalar_one():
+    if connection.execute(OTHERS, {"this": id}).scalar_one():
         return False
     return grant(connection, id, fence, now=now)
 
@@ -39,21 +53,18 @@ def grant(connection: Connection, id: JobId, fence: int, *, now: datetime) -> bo
     Raises:
         IntegrityError: Another job drives it.
     """
-    where = [*_attempt(id, fence), job.c.asked.is_not(None)]
-    values = {"asked": None, "driving": to_micros(now)}
-    return connection.execute(update(job).where(*where).values(**values)).rowcount == 1
+    return connection.execute(GOES, _attempt(id, fence) | {"now": to_micros(now)}).rowcount == 1
 
 
 def leave(connection: Connection, id: JobId, fence: int, *, now: datetime) -> bool:
     """A job has left its device, by its own word; False when it didn't drive it."""
-    where = [*_attempt(id, fence), job.c.driving.is_not(None)]
-    row = connection.execute(select(job.c.driving, job.c.held_s).where(*where)).one_or_none()
+    row = connection.execute(DRIVES, _attempt(id, fence)).one_or_none()
     if row is None:
         return False
     held_s = row.held_s + max(0.0, (now - to_moment(row.driving)).total_seconds())
-    connection.execute(update(job).where(*where).values(driving=None, held_s=held_s))
+    connection.execute(LEAVES, _attempt(id, fence) | {"for_s": held_s})
     return True
 
 
-def _attempt(id: JobId, fence: int) -> list[ColumnElement[bool]]:
-    return [job.c.id == id, job.c.fence == fence, in_state(job, JobState.RUNNING)]
+def _attempt(id: JobId, fence: int) -> dict[str, Any]:
+    return {"this": id, "with_fence": fence}

@@ -115,15 +115,21 @@ class Turnstile:
             key, seconds = asked
             with self._lock:
                 self._waiting[key] = connection
-            self._waits(key, True)
             if self._insist(lambda: self._asks(*key, seconds)):
                 self.grant(*key)
+            else:
+                self._have_wait(key)
             if receive(connection) == GONE:
                 self._insist(lambda: self._leaves(*key))
             with self._lock:
                 died_waiting = self._waiting.pop(key, None) is not None
             if died_waiting:
                 self._waits(key, False)
+
+    def _have_wait(self, key: Key) -> None:
+        with self._lock:  # a grant may be on its way, and has to be told afterwards
+            if key in self._waiting:
+                self._waits(key, True)
 
     def _introduction(self, connection: socket.socket) -> tuple[Key, float | None] | None:
         """Who asks and for how long, when it is one of ours."""

@@ -187,10 +187,38 @@ def test_failed_write_changes_nothing_and_the_next_one_works(url, store, ours):
     assert store.secret("pepper", lambda: b"x") == b"x"
 
 
-def test_commits_are_flushed_to_disk(url, store):
-    with contextlib.closing(Database(url)) as database, database.writing() as connection:
+@pytest.mark.parametrize(("durable", "synchronous"), [(True, 2), (False, 1)])
+def test_commits_are_flushed_to_disk_unless_they_need_not_be(url, store, durable, synchronous):
+    with contextlib.closing(Database(url)) as database, database.writing(durable=durable) as connection:
         pragmas = [
             connection.execute(text(f"PRAGMA {name}")).scalar_one()
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
-    assert pragmas == ["wal", 2, 1, 5000]
+    assert pragmas == ["wal", synchronous, 1, 5000]
+
+
+def test_both_kinds_of_writes_follow_one_another_and_are_seen_at_once(url, store, ours):
+    with contextlib.closing(Database(url)) as database:
+        for number, durable in enumerate((True, False, True, False)):
+            with database.writing(durable=durable) as connection:
+                connection.execute(text("UPDATE instance SET name = :new"), {"new": f"name {number}"})
+            with database.reading() as connection:
+                name = connection.execute(text("SELECT DISTINCT name FROM instance")).scalar_one()
+            assert name == f"name {number}"
+
+
+def test_who_drives_a_device_is_noted_without_waiting_for_the_disk(store, add_job, now, monkeypatch):
+    job = add_job()
+    store.start(job.id, lane=0, now=now, lease_s=30)
+    writing, durable = Database.writing, []
+
+    def watched(database, **how):
+        durable.append(how.get("durable", True))
+        return writing(database, **how)
+
+    monkeypatch.setattr(Database, "writing", watched)
+    store.ask_for_device(job.id, 1, seconds=None, now=now)
+    store.leave_device(job.id, 1, now=now)
+    store.beat(job.id, 1, now=now, lease_s=30)
+    store.set_tags(job.id, ["a"])
+    assert durable == [False, False, False, True]
