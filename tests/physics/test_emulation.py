@@ -484,3 +484,14 @@ def test_variables_are_refused_by_name():
     circuit.measure(1, 1)
     with pytest.raises(BadInput, match="the variable seen"):
         run(load("sim_statevector"), circuit, shots=10)
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0])
+def test_expressions_without_a_finite_value_are_refused(value):
+    angle = Parameter("t")
+    for expression in (1 / (angle - value), 1e308 * angle * 100):
+        circuit = QuantumCircuit(1)
+        circuit.rx(expression, 0)
+        circuit.measure_all()
+        with pytest.raises(BadInput, match="no value|finite"):
+            run(load("sim_statevector"), circuit, [[value]])

@@ -43,6 +43,7 @@ from coldplate.backends.recipes import RECIPES
 from coldplate.circuits.angles import Angles, is_free
 from coldplate.circuits.components import CLASSICAL, Component, is_classical
 from coldplate.circuits.timing import delay_seconds
+from coldplate.errors import BadInput
 from coldplate.kernel import native
 
 Floats = NDArray[np.float64]
@@ -130,6 +131,8 @@ class ArrayProgram:
         """The kernel's own form."""
         columns, starts = self._slopes.arrays(np.float64)
         pairs = columns.reshape(-1, 2)
+        if not (np.isfinite(self._constants).all() and np.isfinite(pairs).all()):
+            raise BadInput("An angle of a circuit is not finite.")
         evaluated = pairs[:, 0] < 0
         pairs[evaluated, 0] = len(self._columns) - 1 - pairs[evaluated, 0]
         dense, dense_starts = self._dense.arrays(np.complex128)

@@ -10,6 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction, Parameter, ParameterExpression
 
+from coldplate.errors import BadInput
+
 Floats = NDArray[np.float64]
 
 
@@ -90,7 +92,10 @@ class Angles:
         parameters = sorted(expression.parameters, key=self._column.__getitem__)
         table = self.values[:, [self._column[parameter] for parameter in parameters]]
         rows, inverse = np.unique(table, axis=0, return_inverse=True)
-        found = [float(expression.bind(dict(zip(parameters, row, strict=True)))) for row in rows.tolist()]
+        try:
+            found = [float(expression.bind(dict(zip(parameters, row, strict=True)))) for row in rows.tolist()]
+        except (ArithmeticError, RuntimeError) as error:
+            raise BadInput(f"{expression} has no value for some of its parameters: {error}.") from error
         return np.array(found)[inverse.ravel()]
 
 

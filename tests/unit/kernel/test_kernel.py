@@ -346,6 +346,42 @@ def test_feedback_and_measurements_inside_a_circuit():
     assert np.abs(bits[:, 1:100].mean(axis=0) - 0.5).max() < 0.04
 
 
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("value", [0, 1])
+def test_branches_on_bits_that_nobody_has_written(noisy, value):
+    """Such bits are 0; there is no measurement, so all shots could share a state up to the branch."""
+    source = Source(2)
+    source.conditions.append(([1], [value]))
+    source.matrices.append(PAULIS[1])
+    source.add(BRANCH, -1, -1, 0)
+    source.add(MATRIX, 0, -1, 0)
+    if noisy:
+        source.add(PAULI1, 0, -1, source.channel([0.5, 0.5, 0, 0]))
+    source.add(OTHERWISE)
+    source.add(MATRIX, 1, -1, 0)
+    source.add(END)
+    shots = run(source.program(), np.zeros((1, 0)), shots=2000).ravel()
+    if value == 1:
+        assert_array_equal(shots, 2)
+    elif noisy:
+        assert p_value(shots, np.array([0.5, 0.5, 0, 0])) > UNLIKELY
+    else:
+        assert_array_equal(shots, 1)
+
+
+def test_noise_that_leaves_nothing_of_two_qubits():
+    """Merged with a permutation of Pauli strings, it scales all of them but the identity by 0."""
+    source = Source(2)
+    source.matrices.append(PAULIS[1])
+    for qubit in range(2):
+        source.add(MATRIX, qubit, -1, 0)
+    source.add(CZ, 0, 1)
+    source.add(PAULI2, 0, 1, source.channel(np.full(16, 1 / 16)))
+    for exact in (False, True):
+        shots = run(source.program(), np.zeros((2, 0)), shots=4000, exact=exact)
+        assert p_value(shots, np.full(4, 0.25)) > UNLIKELY
+
+
 def test_branches_act_on_their_own_lanes_only():
     for code in (CZ, CX, RZZ, DENSE):
         source = Source(3)
@@ -402,6 +438,43 @@ def test_malformed_instructions_are_refused(line):
     source.lines = [line]
     with pytest.raises(ValueError, match="kernel"):
         source.program()
+
+
+@pytest.mark.parametrize("line", [(DENSE, 7, -1, 0), (DENSE, -5, 9, 0)])
+def test_numbers_that_an_instruction_does_not_use_are_not_looked_at(line):
+    source = Source(2)
+    source.dense.append((PAULIS[1], [1]))
+    source.lines = [line]
+    for exact in (False, True):
+        assert_array_equal(run(source.program(), np.zeros((1, 0)), shots=5, exact=exact).ravel(), [2] * 5)
+
+
+def test_exact_states_refuse_feedback():
+    source = Source(2)
+    source.conditions.append(([0], [1]))
+    source.lines = [(BRANCH, -1, -1, 0), (END, -1, -1, -1)]
+    with pytest.raises(ValueError, match="trajectories"):
+        run(source.program(), np.zeros((1, 0)), exact=True)
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_angles_that_are_no_numbers_are_refused(number):
+    source = Source(1, 1)
+    source.add(RX, 0, -1, source.angle(0.0, (0, 1.0)))
+    with pytest.raises(ValueError, match="finite"):
+        run(source.program(), np.full((1, 1), number))
+    source.angles[0] = (number, [])
+    with pytest.raises(ValueError, match="finite"):
+        source.program()
+
+
+def test_more_shots_than_can_be_counted_are_refused():
+    source, number = Source(1), np.arange(3)
+    with pytest.raises(ValueError, match="too many"):
+        source.program().run(
+            np.zeros((1, 0)), number * 0, number, np.full(3, 2**63 - 1), 1, 1, False, False, False, 1e9,
+            native().Stop(),
+        )  # fmt: skip
 
 
 def test_malformed_requests_are_refused():

@@ -39,6 +39,10 @@ template <class R> struct alignas(64) Amplitude {
 // Sine and cosine of an angle (Cody and Waite's reduction, then polynomials on [-pi/4, pi/4]).
 inline void sine_cosine(double angle, double &sine, double &cosine) {
   if (!(std::fabs(angle) < 1e5)) angle = std::fmod(angle, 6.283185307179586476925);  // exact, and rare
+  if (angle != angle) {  // which no integer is near to
+    sine = cosine = angle;
+    return;
+  }
   const double magic = 6755399441055744.0;  // 1.5 * 2**52 rounds to an integer
   const double shifted = angle * 0.63661977236758134308 + magic;
   const double turns = shifted - magic;

@@ -69,14 +69,17 @@ struct Request {
 
 static Request request(const Program &program, const In2<double> &params, const In1<int64_t> &rows, const In1<int64_t> &groups, const In1<int64_t> &shots) {
   Request found;
-  const size_t count = rows.shape(0);
+  const size_t count = rows.shape(0), most_shots = (size_t(1) << 50) / size_t(program.num_words());
   if (params.shape(1) != size_t(program.source.num_columns)) throw std::invalid_argument("kernel: parameters don't fit the program");
-  if (groups.shape(0) != count || shots.shape(0) != count) throw std::invalid_argument("kernel: elements don't fit each other");
+  if (count > UINT32_MAX || groups.shape(0) != count || shots.shape(0) != count) throw std::invalid_argument("kernel: elements don't fit each other");
   found.elements.params = params.data(), found.elements.columns = params.shape(1);
+  for (size_t at = 0; at < params.size(); ++at)
+    if (!std::isfinite(params.data()[at])) throw std::invalid_argument("kernel: parameters are finite");
   int64_t most = -1;
   for (size_t at = 0; at < count; ++at) {
     const int64_t row = rows.data()[at], number = shots.data()[at], group = groups.data()[at];
     if (row < 0 || row >= int64_t(params.shape(0)) || number < 0 || group < 0 || group >= int64_t(count)) throw std::invalid_argument("kernel: an element is out of range");
+    if (size_t(number) > most_shots - found.total) throw std::invalid_argument("kernel: too many shots");
     found.elements.row.push_back(size_t(row));
     found.elements.shots.push_back(size_t(number));
     found.elements.offset.push_back(found.total);

@@ -133,7 +133,7 @@ class Program {
   std::vector<Location> locations;
   std::vector<int> block_op;  // where each block stands
   int body = 0;               // the first of the last blocks of qubits, which nothing follows
-  int first_dynamic = -1;     // the first operation whose outcome is random by itself; -1: there is none
+  int first_dynamic = -1;     // the first operation that is random by itself, or asks for bits of a shot; -1: none
   bool dynamic = false;
   std::vector<int> final_qubits, final_bits;
 
@@ -189,6 +189,9 @@ inline void Program::check() const {
   if (s.angles.start.size() != angles + 1 || s.angles.start[0] != 0) wrong("angles don't fit their rows");
   for (size_t at = 0; at < angles; ++at)
     if (s.angles.start[at] > s.angles.start[at + 1]) wrong("rows of angles overlap");
+  for (const auto *numbers : {&s.angles.constant, &s.angles.slope})
+    for (double number : *numbers)
+      if (!std::isfinite(number)) wrong("angles are finite");
   if (size_t(s.angles.start[angles]) != s.angles.column.size() || s.angles.column.size() != s.angles.slope.size())
     wrong("angles don't fit their columns");
   for (int32_t column : s.angles.column)
@@ -271,7 +274,7 @@ inline void Program::build() {
 inline void Program::add(const int32_t *line) {
   const In code = In(line[0]);
   const int arg = line[3];
-  const int q0 = code == In::branch || code == In::otherwise || code == In::end || code == In::dense ? -1 : where_[line[1]];
+  const int q0 = code == In::dense || code >= In::branch ? -1 : where_[line[1]];
   switch (code) {
     case In::pauli1: case In::pauli2: case In::damp:
       add_noise(code, q0, code == In::pauli2 ? where_[line[2]] : -1, arg);
@@ -417,7 +420,7 @@ inline void Program::arrange() {
   block_op.assign(blocks.size(), -1);
   for (size_t at = 0; at < ops.size(); ++at) {
     if (ops[at].code == Code::block) block_op[ops[at].arg] = int(at);
-    if (first_dynamic < 0 && (ops[at].code == Code::measure || ops[at].code == Code::reset)) first_dynamic = int(at);
+    if (first_dynamic < 0 && ops[at].code >= Code::reset) first_dynamic = int(at);
   }
 }
 

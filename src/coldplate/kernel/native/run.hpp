@@ -134,8 +134,10 @@ template <class R, Layout L> class Runner {
       const size_t element = all[first + lane].elements[round];
       const Streams noise(settings_.seed, element, Purpose::noise), outcome(settings_.seed, element, Purpose::outcome);
       wanted[lane].reserve(elements_.shots[element]);
-      for (size_t shot = 0; shot < elements_.shots[element]; ++shot)
+      for (size_t shot = 0; shot < elements_.shots[element]; ++shot) {
         if (quiet(noise.shot(shot))) wanted[lane].push_back({shot, outcome.shot(shot).uniform()});
+        if (shot % 4096 == 0) work_.check();
+      }
     }
     Sampler<R, L> sampler(state, inner_);
     sampler.draw(wanted, [&](int lane, size_t shot, uint64_t k) { writer_.write(all[first + lane].elements[round], shot, k); }, work_);

@@ -105,7 +105,7 @@ template <class R, Layout L> class Sampler {
     size_t most = 0;
     for (const Wanted &one : wanted) most = std::max(most, one.size());
     if (!most) return;
-    if (L == Layout::batch && state_.size() <= GUIDED) guided(wanted, give);
+    if (L == Layout::batch && state_.size() <= GUIDED) guided(wanted, give, work);
     else by_parts(wanted, give, work);
   }
 
@@ -119,7 +119,7 @@ template <class R, Layout L> class Sampler {
 
   static Vec<R> weight(const Amplitude<R> &one) { return one.re * one.re + one.im * one.im; }
 
-  template <class F> void guided(const std::vector<Wanted> &wanted, F &give) {
+  template <class F> void guided(const std::vector<Wanted> &wanted, F &give, Work &work) {
     const size_t size = state_.size();
     cumulative_.resize(size * W);
     double sum[W] = {};
@@ -134,7 +134,10 @@ template <class R, Layout L> class Sampler {
         continue;
       }
       guide_.build(own, size, W);
-      for (const auto &[shot, u] : wanted[lane]) give(lane, shot, guide_.draw(u));
+      for (const auto &[shot, u] : wanted[lane]) {
+        give(lane, shot, guide_.draw(u));
+        if (shot % 4096 == 0) work.check();
+      }
     }
   }
 

@@ -69,16 +69,16 @@ inline Transfer2 transfer_of(const std::vector<Complex> &u) {
 class TransferProgram {
  public:
   struct Step {
-    enum Kind : uint8_t { matrix, rz, rx, ry, fixed } kind;
+    enum Kind : uint8_t { rz, rx, ry, fixed } kind;
     int arg;
     Transfer1 table{};
   };
   struct Op {
-    enum Kind : uint8_t { one, two, rzz, scale } kind;
+    enum Kind : uint8_t { one, two, rzz } kind;
     int q0, q1 = -1, arg = -1;
     std::vector<Step> steps;
     Transfer2 table{};
-    bool sparse = false;  // one entry a row
+    bool sparse = false;  // at most one entry a row
   };
   std::vector<Op> ops;
   size_t body = 0;
@@ -134,7 +134,7 @@ class TransferProgram {
 
   void add(const int32_t *line) {
     const In code = In(line[0]);
-    const int arg = line[3], q0 = code == In::dense ? -1 : where_[line[1]];
+    const int arg = line[3], q0 = code == In::dense || code >= In::branch ? -1 : where_[line[1]];
     switch (code) {
       case In::matrix: return fixed(q0, transfer_of(source_.matrices[arg]));
       case In::rz: case In::rx: case In::ry:
@@ -168,12 +168,9 @@ class TransferProgram {
 
   // What a Pauli channel leaves of a string.
   static double fidelity(const std::vector<double> &table, int first, int second) {
-    double sum = 0, lost = 0;
-    for (int letter = 1; letter < int(table.size()); ++letter) {
-      sum += table[letter];
+    double lost = 0;
+    for (int letter = 1; letter < int(table.size()); ++letter)
       if (anticommute(letter & 3, first) != anticommute(letter >> 2, second)) lost += table[letter];
-    }
-    (void)sum;
     return 1 - 2 * lost;
   }
 
@@ -317,8 +314,8 @@ template <class T> class TransferState {
 
   void apply_sparse(const TransferProgram::Op &op) {
     size_t offset[16];
-    int from[16];
-    double sign[16];
+    int from[16] = {};
+    double sign[16] = {};  // 0 where noise leaves nothing of a row
     for (int row = 0; row < 16; ++row) {
       offset[row] = size_t(row & 3) << (2 * op.q0) | size_t(row >> 2) << (2 * op.q1);
       for (int column = 0; column < 16; ++column)

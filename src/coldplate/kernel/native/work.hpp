@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <mutex>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -45,12 +46,15 @@ class Work {
         for (size_t at; (at = next.fetch_add(1)) < count;) body(at, thread);
       } catch (...) {
         const std::lock_guard<std::mutex> hold(guard);
-        if (!error || !failed_) error = std::current_exception();
+        if (!error) error = std::current_exception();  // the others only stop because of it
         failed_ = true;
       }
     };
     std::vector<std::thread> others;
-    for (int thread = 1; thread < threads; ++thread) others.emplace_back(loop, thread);
+    try {
+      for (int thread = 1; thread < threads; ++thread) others.emplace_back(loop, thread);
+    } catch (const std::system_error &) {  // the system gives no more threads: these do all
+    }
     loop(0);
     for (std::thread &one : others) one.join();
     if (error) std::rethrow_exception(error);
