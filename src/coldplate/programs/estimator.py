@@ -12,13 +12,14 @@ from qiskit.primitives import PrimitiveResult, PubResult
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
 from coldplate.domain.options_v1 import is_v1
-from coldplate.engine.estimator import Prepared, combine, prepare, purposes
-from coldplate.engine.layer_noise import Knowledge, continued, knowledge
+from coldplate.engine.estimator import Prepared, purposes
+from coldplate.engine.layer_noise import Knowledge
 from coldplate.engine.report import Artifacts, applied
 from coldplate.engine.seeds import origin
 from coldplate.programs import legacy
 from coldplate.programs.artifacts import archive
 from coldplate.programs.registry import Answer, Context
+from coldplate.programs.solve import solve
 from coldplate.wire.layer_noise import write_layer_noise
 from coldplate.wire.options import estimator_options, supports_qiskit
 from coldplate.wire.params import read
@@ -42,26 +43,9 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     for pub in pubs:
         check_isa(pub.circuit, backend.target, simulator=backend.simulator)
     start = origin(options.seed, context.seed, now=datetime.now(UTC))
-    for_twirls, for_shots = start.generators()
-    known = knowledge(
-        pubs,
-        options,
-        target=backend.target,
-        run=lambda program: backend.run(program, for_shots),
-        rng=for_twirls,
-        clock_start=start.clock_start,
-    )
-    prepared = prepare(
-        pubs,
-        options,
-        models=known.models,
-        target=backend.target,
-        rng=for_twirls,
-        clock_start=start.clock_start,
-    )
-    outcomes = backend.run(continued(prepared.program, known), for_shots)
-    result = combine(prepared, outcomes, options)
-    report = applied(prepared.program, outcomes, purposes(prepared), backend, seed=start.seed)
+    solved = solve(pubs, options, backend, start)
+    prepared, known, result = solved.prepared, solved.known, solved.result
+    report = applied(prepared.program, solved.outcomes, purposes(prepared), backend, seed=start.seed)
     result.metadata["coldplate"] = {"seed": start.seed, "applied": report}
     if options.needs_layer_noise:
         models = [write_layer_noise(model) for model in known.models.values()]
@@ -70,7 +54,7 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     encode = encode_primitive_result if supports_qiskit(fields) else encode_plain
     return Answer(
         encode(result),
-        usage_s=known.usage_s + outcomes.usage_s,
+        usage_s=solved.usage_s,
         artifacts=keep(report, prepared, known, result) if options.artifacts else None,
     )
 

@@ -5,35 +5,42 @@ The engine is that of V2. Entries with the same circuit become one pub, whose el
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from qiskit.circuit import QuantumCircuit
+from qiskit.primitives import SamplerPubResult
 from qiskit.primitives.containers.bindings_array import BindingsArray
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.primitives.containers.observables_array import ObservablesArray
 from qiskit.primitives.containers.sampler_pub import SamplerPub
+from qiskit.quantum_info import SparsePauliOp
 
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.compiling import Compiling, compiled
 from coldplate.circuits.isa import check_isa
 from coldplate.domain.options_v1 import settle_v1
-from coldplate.engine import estimator, sampler
-from coldplate.engine.options import EstimatorOptions, Execution, SamplerOptions, Twirling
+from coldplate.engine import sampler
+from coldplate.engine.estimator import Prepared
+from coldplate.engine.layer_noise import Knowledge
+from coldplate.engine.options import Execution, SamplerOptions
 from coldplate.engine.quasi import counted, quasi
 from coldplate.engine.seeds import Origin, origin
-from coldplate.errors import BadInput, NotYet
-from coldplate.mitigation.trex import TrexOptions
+from coldplate.errors import BadInput
+from coldplate.mitigation.dd import DdOptions
+from coldplate.programs import resilience_v1
 from coldplate.programs.registry import Answer, Context
+from coldplate.programs.solve import solve
 from coldplate.wire.options import noise
 from coldplate.wire.params import dumps
 from coldplate.wire.results import plain
 from coldplate.wire.v1 import Entry, Reader, entries
 
-TWIRLS, CALIBRATION_SHOTS = 16, 8192  # of TREX, as documented
 ON_SIMULATORS = ("noise_model", "coupling_map", "basis_gates")  # and ignored elsewhere, as documented
 
 
@@ -145,11 +152,15 @@ def layout(value: Any) -> tuple[int, ...] | None:
 
 
 def execution(request: Request, *, simulator: bool) -> Execution:
-    """How circuits are run."""
+    """How circuits are run; idle qubits of a device are decoupled where circuits are optimised."""
     settings = request.settings
+    optimised = settings["transpilation_settings.optimization_settings.level"] > 0
+    skipped = settings["transpilation_settings.skip_transpilation"]
+    dynamic = any(one.is_control_flow() for circuit in request.circuits for one in circuit.data)
     return Execution(
         init_qubits=settings["run_options.init_qubits"],
         noise=noise(settings["run_options.noise_model"]) if simulator else None,
+        decoupling=DdOptions() if optimised and not (simulator or skipped or dynamic) else None,
     )
 
 
@@ -157,12 +168,12 @@ def execution(request: Request, *, simulator: bool) -> Execution:
 
 
 def run_sampler(fields: Mapping[str, Any], backend: Backend, context: Context) -> Answer:
-    """Run a V1 sampler job: a quasi-distribution per entry."""
+    """Run a V1 sampler job: a quasi-distribution per entry, at level 1 with readout mitigated by M3."""
     request = read("sampler", fields, backend, context)
-    if request.level:
-        raise NotYet("resilience_level=1 (M3)")
     options = SamplerOptions(
-        default_shots=request.shots, execution=execution(request, simulator=backend.simulator)
+        default_shots=request.shots,
+        execution=execution(request, simulator=backend.simulator),
+        m3=request.level == 1,
     )
     pubs = [SamplerPub(request.circuits[n], request.values(n), validate=False) for n in request.used]
     for_twirls, for_shots = request.start.generators()
@@ -170,56 +181,73 @@ def run_sampler(fields: Mapping[str, Any], backend: Backend, context: Context) -
         pubs, options, target=backend.target, rng=for_twirls, clock_start=request.start.clock_start
     )
     outcomes = backend.run(prepared.program, for_shots)
+    began = time.monotonic()
     result = sampler.combine(prepared, outcomes)
+    seconds = (time.monotonic() - began) / len(request.entries)
     dists: list[dict[str, float]] = [{} for _ in request.entries]
     metadata: list[dict[str, Any]] = [{} for _ in request.entries]
     for number, pub in zip(request.used, result, strict=True):
         for place, entry in enumerate(request.groups[number]):
-            dists[entry] = quasi(counted(pub.data, place))
-            metadata[entry] = request.about(number)
+            dists[entry], told = distribution(pub, place)
+            metadata[entry] = request.about(number) | told
+            if told:
+                metadata[entry]["readout_mitigation_time"] = seconds
     return answer({"quasi_dists": dists, "metadata": metadata}, request, outcomes.usage_s)
+
+
+def distribution(pub: SamplerPubResult, place: int) -> tuple[dict[str, float], dict[str, Any]]:
+    """The quasi-distribution of one element, and what is said of its mitigation."""
+    mitigation = pub.metadata["coldplate"].get("readout_mitigation")
+    if not mitigation or "quasi_probabilities" not in mitigation:
+        return quasi(counted(pub.data, place)), {}
+    overhead = mitigation["mitigation_overhead"][place]
+    return mitigation["quasi_probabilities"][place], {"readout_mitigation_overhead": overhead}
 
 
 # --- the estimator --------------------------------------------------------------------------------
 
 
 def run_estimator(fields: Mapping[str, Any], backend: Backend, context: Context) -> Answer:
-    """Run a V1 estimator job: a value per entry, with its variance."""
+    """Run a V1 estimator job: a value per entry, mitigated by its level."""
     request = read("estimator", fields, backend, context)
-    options = estimator_options(request, simulator=backend.simulator)
-    pubs = [estimator_pub(request, number) for number in request.used]
-    for_twirls, for_shots = request.start.generators()
-    prepared = estimator.prepare(
-        pubs, options, target=backend.target, rng=for_twirls, clock_start=request.start.clock_start
+    options = resilience_v1.options(
+        request.level,
+        request.settings,
+        shots=request.shots,
+        execution=execution(request, simulator=backend.simulator),
+        simulator=backend.simulator,
     )
-    outcomes = backend.run(prepared.program, for_shots)
-    result = estimator.combine(prepared, outcomes, options)
+    pubs = [estimator_pub(request, number) for number in request.used]
+
+    layers = [0] * len(pubs)
+
+    def ready(known: Knowledge, prepared: Prepared) -> None:
+        layers[:] = [len(noise.uses) for noise in prepared.known]
+        for message in resilience_v1.progress(known, prepared) if options.pec is not None else ():
+            context.publish(message)
+
+    solved = solve(pubs, options, backend, request.start, ready=ready)
     values = np.zeros(len(request.entries))
     metadata: list[dict[str, Any]] = [{} for _ in request.entries]
-    for number, pub in zip(request.used, result, strict=True):
+    for number, pub, depth in zip(request.used, solved.result, layers, strict=True):
         for place, entry in enumerate(request.groups[number]):
             values[entry] = pub.data.evs[place]
-            metadata[entry] = request.about(number) | estimated(request, float(pub.data.stds[place]))
-    return answer({"values": values.tolist(), "metadata": metadata}, request, outcomes.usage_s)
+            weight = float(np.abs(weights(request.entries[entry].observable)).sum())
+            told = resilience_v1.about(
+                options, request.settings, pub, place, shots=request.shots, weight=weight
+            )
+            metadata[entry] = request.about(number) | told
+            if options.pec is not None:
+                metadata[entry]["total_mitigated_layers"] = depth
+    return answer({"values": values.tolist(), "metadata": metadata}, request, solved.usage_s)
 
 
-def estimator_options(request: Request, *, simulator: bool) -> EstimatorOptions:
-    """What the engine is asked for at a resilience level.
-
-    Raises:
-        NotYet: The level is not offered yet.
-    """
-    if request.level > 1:
-        raise NotYet(f"resilience_level={request.level}")
-    runs = execution(request, simulator=simulator)
-    if request.level == 0:
-        return EstimatorOptions(default_shots=request.shots, twirling=Twirling(), trex=None, execution=runs)
-    return EstimatorOptions(
-        default_shots=request.shots,
-        twirling=Twirling(measure=True, num_randomizations=TWIRLS),
-        trex=TrexOptions(TWIRLS, CALIBRATION_SHOTS // TWIRLS),
-        execution=runs,
-    )
+def weights(observable: SparsePauliOp | None) -> NDArray[np.float64]:
+    """Coefficients of the Pauli strings that are not identities."""
+    assert observable is not None
+    acts = np.any(observable.paulis.x | observable.paulis.z, axis=1)
+    found: NDArray[np.float64] = np.asarray(observable.coeffs.real, dtype=np.float64)[acts]
+    return found
 
 
 def estimator_pub(request: Request, number: int) -> EstimatorPub:
@@ -239,19 +267,6 @@ def estimator_pub(request: Request, number: int) -> EstimatorPub:
         found[place] = placed[id(measured)]
     observables = ObservablesArray(found, num_qubits=circuit.num_qubits, copy=False, validate=False)
     return EstimatorPub(circuit, observables, request.values(number), validate=False)
-
-
-def estimated(request: Request, error: float) -> dict[str, Any]:
-    """What is said of a value: users take ``sqrt(variance / shots)`` for its standard error."""
-    if request.level == 0:
-        return {"variance": error**2 * request.shots}
-    shots = -(-request.shots // TWIRLS) * TWIRLS
-    return {
-        "variance": error**2 * shots,
-        "shots": shots,
-        "readout_mitigation_num_twirled_circuits": TWIRLS,
-        "readout_mitigation_shots_calibration": CALIBRATION_SHOTS,
-    }
 
 
 def answer(result: Mapping[str, Any], request: Request, usage_s: float) -> Answer:
