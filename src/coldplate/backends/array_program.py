@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction, Clbit, Parameter, Qubit
 
+from coldplate.backends.array_data import Arrays
 from coldplate.backends.channels import Channel, channel_after, relaxation_channel
 from coldplate.backends.codes import (
     BRANCH,
@@ -44,7 +45,6 @@ from coldplate.circuits.angles import Angles, is_free
 from coldplate.circuits.components import CLASSICAL, Component, is_classical
 from coldplate.circuits.timing import delay_seconds
 from coldplate.errors import BadInput
-from coldplate.kernel import native
 
 Floats = NDArray[np.float64]
 
@@ -127,10 +127,10 @@ class ArrayProgram:
 
     # --- what the kernel takes --------------------------------------------------------------------
 
-    def program(self) -> Any:
-        """The kernel's own form."""
-        columns, starts = self._slopes.arrays(np.float64)
-        pairs = columns.reshape(-1, 2)
+    def arrays(self) -> Arrays:
+        """The component as the kernel takes it."""
+        pairs, starts = self._slopes.arrays(np.float64)
+        pairs = pairs.reshape(-1, 2)
         if not (np.isfinite(self._constants).all() and np.isfinite(pairs).all()):
             raise BadInput("An angle of a circuit is not finite.")
         evaluated = pairs[:, 0] < 0
@@ -140,24 +140,39 @@ class ArrayProgram:
         paulis, pauli_starts = self._paulis.arrays(np.float64)
         bits, bit_starts = self._bits.arrays(np.int32)
         values, value_starts = self._values.arrays(np.uint64)
-        return native().Program(
-            len(self._component.wires), len(self._component.bits), len(self._columns) + len(self._evaluated),
-            np.array(self._lines, dtype=np.int32).reshape(-1, 4),
-            np.array(self._constants, dtype=np.float64), starts // 2,
-            np.ascontiguousarray(pairs[:, 0]).astype(np.int32), np.ascontiguousarray(pairs[:, 1]),
-            np.array(self._matrices, dtype=np.complex128),
-            dense, dense_starts, dense_qubits, dense_qubit_starts,
-            paulis, pauli_starts, np.array(self._damping, dtype=np.float64),
-            bits, bit_starts, values, value_starts,
-            np.array(self._finals, dtype=np.int32).reshape(-1, 2), np.ascontiguousarray(self._misread),
-        )  # fmt: skip
+        component = self._component
+        return Arrays(
+            component.qubits,
+            component.clbits,
+            component.is_static,
+            tuple(self._columns),
+            {
+                "lines": np.array(self._lines, dtype=np.int32).reshape(-1, 4),
+                "constants": np.array(self._constants, dtype=np.float64),
+                "starts": starts // 2,
+                "columns": pairs[:, 0].astype(np.int32),
+                "slopes": np.ascontiguousarray(pairs[:, 1]),
+                "matrices": np.array(self._matrices, dtype=np.complex128),
+                "dense": dense,
+                "dense_starts": dense_starts,
+                "dense_qubits": dense_qubits,
+                "dense_qubit_starts": dense_qubit_starts,
+                "paulis": paulis,
+                "pauli_starts": pauli_starts,
+                "damping": np.array(self._damping, dtype=np.float64),
+                "condition_bits": bits,
+                "condition_bit_starts": bit_starts,
+                "condition_values": values,
+                "condition_value_starts": value_starts,
+                "finals": np.array(self._finals, dtype=np.int32).reshape(-1, 2),
+                "readout": np.ascontiguousarray(self._misread),
+            },
+        )
 
-    def table(self) -> Floats:
-        """What the program's angles are functions of, shape ``(num_elements, num_columns)``."""
-        used = self._angles.values[:, list(self._columns)]
-        if not self._evaluated:
-            return np.ascontiguousarray(used)
-        return np.column_stack([used, *self._evaluated])
+    @property
+    def evaluated(self) -> Sequence[Floats]:
+        """Values of angles that are not linear in parameters, of all elements each."""
+        return self._evaluated
 
     # --- instructions -----------------------------------------------------------------------------
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -15,12 +15,14 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction, QuantumCircuit
 
-from coldplate.backends import aer, arrays, clifford, statevector, transfer
+from coldplate.backends import aer, clifford, kernel_runs, statevector, transfer
 from coldplate.backends.aer import Aer
 from coldplate.backends.aer_noise import AerNoise, EmulatedNoise, GivenNoise
+from coldplate.backends.array_data import Arrays
 from coldplate.backends.array_program import ArrayProgram
 from coldplate.backends.codes import Unsupported
 from coldplate.backends.drift import drifted
+from coldplate.backends.kept import Kept
 from coldplate.backends.lower import lower
 from coldplate.backends.methods import SHARE, Asked, Choice, check_fits, choose, memory, on_aer
 from coldplate.backends.noise import DeviceNoise
@@ -29,6 +31,7 @@ from coldplate.backends.sampling import Bits
 from coldplate.backends.table import Table, Words
 from coldplate.circuits.angles import Angles
 from coldplate.circuits.components import Component, Wire, components
+from coldplate.circuits.content import derived
 from coldplate.circuits.program import Item, ItemOutcome, MeasLevel, Program
 from coldplate.errors import LimitExceeded
 from coldplate.kernel import native
@@ -138,9 +141,17 @@ class Running:
         """Bits of every register, misread component by component."""
         shots = len(self.angles.values) * self.done.shots
         table = Table(self.item.circuit, shots)
+        kept = self.kept
+        known = kept.load() if kept and shots else None
+        if known is not None:
+            for part, choice in known:
+                final, words = self.on_kernel(part, choice)
+                used[final, len(part.qubits)] += 1
+                table.add_words(words, part.clbits)
+            return table.registers((*self.item.shape, self.item.shots))
         for component in self.parts:
             errors = self.errors(component)
-            choice, shown = self.simulate(component, errors)
+            choice, shown = self.simulate(component, errors, kept)
             used[choice, len(component.qubits)] += 1
             if isinstance(shown, Words):
                 table.add_words(shown, component.clbits)
@@ -149,7 +160,19 @@ class Running:
             if not component.has_control_flow:
                 misread(bits, errors, self.rng)
             table.add_bits(bits, component.clbits)
+        if kept and self.parts:
+            kept.offer(len(self.parts))
         return table.registers((*self.item.shape, self.item.shots))
+
+    @property
+    def kept(self) -> Kept | None:
+        """Where what was compiled of this circuit is kept, if it has a name."""
+        if self.done.content is None or self.program.noise is not None or native() is None:
+            return None
+        if not self.program.init_qubits:
+            return None
+        how = (self.backend.name, self.program.method, self.noise is not None)
+        return Kept(derived(self.done.content, *how))
 
     def unpacked(self, used: Counter[tuple[Choice, int]]) -> tuple[dict[str, NDArray[np.uint8]], Iq]:
         """Bits and points of every register, for which all bits have to be looked at together."""
@@ -158,7 +181,7 @@ class Running:
         errors, qubits = np.zeros((num_bits, 2)), np.full(num_bits, -1)
         for component in self.parts:
             nothing = np.zeros((len(component.clbits), 2))
-            choice, shown = self.simulate(component, nothing)
+            choice, shown = self.simulate(component, nothing, None)
             used[choice, len(component.qubits)] += 1
             if isinstance(shown, Words):
                 shown = shown.bits(len(component.clbits))
@@ -202,7 +225,9 @@ class Running:
 
     # --- how shots are made -------------------------------------------------------------------------
 
-    def simulate(self, component: Component, errors: Floats) -> tuple[Choice, Bits | Words]:
+    def simulate(
+        self, component: Component, errors: Floats, kept: Kept | None
+    ) -> tuple[Choice, Bits | Words]:
         """Shots of a component: words that are misread already, or bits, misread where there is feedback."""
         asked = Asked(
             noisy=self.noise is not None,
@@ -215,18 +240,24 @@ class Running:
         choice = choose(component, self.angles, asked)
         if choice.method in ("statevector", "trajectories", "pauli_transfer"):
             try:
-                return self.on_kernel(component, choice, errors)
+                written = ArrayProgram(component, self.angles, self.noise, self.backend.dt, errors)
             except Unsupported as cause:
                 choice = Choice(on_aer(asked.wish, ideal=asked.ideal), f"the kernel lacks {cause}")
                 check_fits(component, choice.method)
+            else:
+                part = written.arrays()
+                if kept and not written.evaluated:
+                    kept.add(part, choice)
+                return self.on_kernel(part, choice, written.evaluated)
         return choice, self.elsewhere(component, choice)
 
-    def on_kernel(self, component: Component, choice: Choice, errors: Floats) -> tuple[Choice, Words]:
+    def on_kernel(
+        self, part: Arrays, choice: Choice, evaluated: Sequence[Floats] = ()
+    ) -> tuple[Choice, Words]:
         """The same on the native kernel."""
-        written = ArrayProgram(component, self.angles, self.noise, self.backend.dt, errors)
-        job = arrays.Job(written, shots=self.done.shots)
-        how, final = arrays.plan(job, component, choice, room=SHARE * memory())
-        return final, arrays.run(job, how, self.rng)
+        job = kernel_runs.Job(part, self.angles.values, shots=self.done.shots, evaluated=evaluated)
+        how, final = kernel_runs.plan(job, choice, room=SHARE * memory())
+        return final, kernel_runs.run(job, how, self.rng)
 
     def elsewhere(self, component: Component, choice: Choice) -> Bits:
         """The same on any other engine."""

@@ -30,12 +30,14 @@ class Item:
         shots: Shots per element.
         side: Arrays that belong to the elements but not to the circuit, by name: what a samplex drew
             beside the angles (``measurement_flips.<creg>``, ``pauli_signs``). Passed through unchanged.
+        content: A name of the circuit's contents (see `circuits.content`); None where none is known.
     """
 
     circuit: QuantumCircuit
     values: NDArray[np.float64]
     shots: int
     side: Mapping[str, NDArray[Any]] = field(default_factory=dict)
+    content: bytes | None = None
 
     @property
     def shape(self) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from samplomatic.exceptions import ParameterError, SamplexError, VirtualGateErro
 from samplomatic.samplex import Samplex
 from samplomatic.tensor_interface import TensorInterface
 
+from coldplate.circuits.content import content_of
 from coldplate.circuits.program import Item
 from coldplate.errors import BadInput
 
@@ -47,7 +48,7 @@ def circuit_item(
         raise BadInput(
             f"Item {index} has arguments of shape {arguments.shape}, which don't broadcast to {shape}."
         ) from None
-    return Item(circuit, np.ascontiguousarray(values, dtype=np.float64), shots)
+    return Item(circuit, np.ascontiguousarray(values, dtype=np.float64), shots, content=content_of(circuit))
 
 
 def samplex_item(
@@ -75,7 +76,7 @@ def samplex_item(
         raise BadInput(
             f"The samplex of item {index} draws {values.shape[-1]} parameters, its circuit has {needed}."
         )
-    return Item(circuit, values.astype(np.float64), shots, side=drawn)
+    return Item(circuit, values.astype(np.float64), shots, side=drawn, content=content_of(circuit))
 
 
 def draw(

@@ -15,6 +15,7 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 from qiskit.transpiler import Target
 
 from coldplate.circuits.bases import Bases, Terms, collect, group
+from coldplate.circuits.content import content_of, derived
 from coldplate.circuits.layers import Layer, Strategy, layers
 from coldplate.circuits.program import Item
 from coldplate.circuits.rotation import Rotation, columns, fresh_names, split
@@ -118,7 +119,8 @@ def to_item(one: Plan, variant: Variant, twirling: Twirling, *, target: Target, 
             given, x, z = given[:, None], x[:, None], z[:, None]
         parts = [given, rotation.turns(x, flips=flips), rotation.phases(x, z)]
         circuit, order = template(one, variant.circuit, rotation, rotated=rotated)
-        return Item(circuit, joined(parts, shape, order), shots, side=side)
+        content = template_content(one, variant.circuit, rotation, rotated=rotated)
+        return Item(circuit, joined(parts, shape, order), shots, side=side, content=content)
     absorbed = Rotation(native=False)
     x, z = one.bases.x[bases], one.bases.z[bases]
     parts = [given, absorbed.turns(x, flips=np.zeros_like(x)), absorbed.phases(x, z)]
@@ -182,6 +184,15 @@ def template(
     circuit.measure(list(one.terms.qubits), register)
     names = [parameter.name for parameter in (*one.pub.circuit.parameters, *turns, *phases)]
     return circuit, columns(circuit, {name: place for place, name in enumerate(names)})
+
+
+def template_content(
+    one: Plan, source: QuantumCircuit, rotation: Rotation, *, rotated: NDArray[np.bool_]
+) -> bytes | None:
+    """The name of a template's contents: all that `template` depends on."""
+    phased = np.any(one.bases.x & one.bases.z, axis=0)
+    how = (rotation, one.terms.qubits, rotated.tolist(), phased.tolist())
+    return derived(content_of(source), "in bases", *how)
 
 
 def without_final_measurements(circuit: QuantumCircuit) -> QuantumCircuit:

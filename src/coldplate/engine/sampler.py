@@ -16,6 +16,7 @@ from qiskit.primitives import BitArray, DataBin, PrimitiveResult, SamplerPubResu
 from qiskit.primitives.containers.sampler_pub import SamplerPub
 from qiskit.transpiler import Target
 
+from coldplate.circuits.content import content_of
 from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pack_bits
 from coldplate.circuits.rotation import Rotation, columns, fresh_names, split
 from coldplate.engine import program
@@ -77,7 +78,7 @@ def prepare(
             program.check_twirl(pub.circuit, target, index=index)
         budget = sampler_budget(pub.shots, default_shots=options.default_shots, twirling=options.twirling)
         values = pub.parameter_values.as_array(pub.circuit.parameters)
-        item = Item(pub.circuit, values, budget.shots_per_run)
+        item = Item(pub.circuit, values, budget.shots_per_run, content=content_of(pub.circuit))
         if budget.num_randomizations is not None:
             make = gates_twirled if options.twirling.gates else twirled
             item = make(item, budget.num_randomizations, options.twirling, target=target, rng=rng)

@@ -6,6 +6,7 @@ process, whose memory and time are limited. The checks here turn what can be for
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
 import sys
@@ -39,6 +40,7 @@ from qiskit.circuit import (
 )
 from qiskit.circuit.library import UnitaryGate, get_standard_gate_name_mapping
 
+from coldplate.circuits.content import mark
 from coldplate.errors import BadProgram, LimitExceeded, NotIsa
 from coldplate.wire.params import check_structure, check_tags
 from coldplate.wire.qpy_scan import scan
@@ -107,8 +109,10 @@ def load_circuits(
         raise
     except BaseException as error:  # a panic of Qiskit's Rust part is not an Exception
         raise BadProgram(f"A circuit can't be read: {str(error)[:300] or type(error).__name__}") from None
-    for circuit in circuits:
+    source = hashlib.sha256(raw).digest()
+    for index, circuit in enumerate(circuits):
         check_circuit(circuit, max_bits=max_bits)
+        mark(circuit, source + index.to_bytes(8))
     return list(circuits)
 
 

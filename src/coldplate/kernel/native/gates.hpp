@@ -39,6 +39,17 @@ template <class R> inline Mask<R> lane_index() {
   return index;
 }
 
+// Lanes in another order.
+template <class R> inline Vec<R> permute(Vec<R> x, Mask<R> from) {
+#if defined(__clang__)
+  Vec<R> found;
+  for (int lane = 0; lane < width<R>; ++lane) found[lane] = x[from[lane]];
+  return found;
+#else
+  return __builtin_shuffle(x, from);
+#endif
+}
+
 template <class R> inline Vec<R> choose(Mask<R> where, Vec<R> yes, Vec<R> no) { return where ? yes : no; }
 
 template <class R> inline void pair(Amplitude<R> &x, Amplitude<R> &y, const Matrix2V<R> &m) {
@@ -82,7 +93,7 @@ template <class R> void apply_lane(View<R> v, int qubit, const Ready<R> &op) {
   const size_t size = size_t(1) << v.high;
   for (size_t k = 0; k < size; ++k) {
     const Vec<R> xr = v.at[k].re, xi = v.at[k].im;
-    const Vec<R> yr = __builtin_shuffle(xr, other), yi = __builtin_shuffle(xi, other);
+    const Vec<R> yr = permute<R>(xr, other), yi = permute<R>(xi, other);
     v.at[k].re = (own_r * xr - own_i * xi) + (far_r * yr - far_i * yi);
     v.at[k].im = (own_r * xi + own_i * xr) + (far_r * yi + far_i * yr);
   }
@@ -140,8 +151,8 @@ template <class R, Layout L> void apply_cx(View<R> v, const Ready<R> &op) {
     if (control < lanes) from = (((index >> control) & 1) != 0) ? from : index;
     for (size_t k = 0; k < size; ++k) {
       if (control >= lanes && !(k >> (control - lanes) & 1)) continue;
-      v.at[k].re = __builtin_shuffle(v.at[k].re, from);
-      v.at[k].im = __builtin_shuffle(v.at[k].im, from);
+      v.at[k].re = permute<R>(v.at[k].re, from);
+      v.at[k].im = permute<R>(v.at[k].im, from);
     }
     return;
   }
@@ -188,8 +199,8 @@ template <class R, Layout L> void swap_lane(View<R> v, int lane, int bit) {
     for (size_t k = base; k < base + step; ++k) {
       Amplitude<R> &x = v.at[k], &y = v.at[k + step];
       const Vec<R> xr = x.re, xi = x.im;
-      x.re = choose<R>(one, __builtin_shuffle(y.re, other), xr), x.im = choose<R>(one, __builtin_shuffle(y.im, other), xi);
-      y.re = choose<R>(one, y.re, __builtin_shuffle(xr, other)), y.im = choose<R>(one, y.im, __builtin_shuffle(xi, other));
+      x.re = choose<R>(one, permute<R>(y.re, other), xr), x.im = choose<R>(one, permute<R>(y.im, other), xi);
+      y.re = choose<R>(one, y.re, permute<R>(xr, other)), y.im = choose<R>(one, y.im, permute<R>(xi, other));
     }
 }
 

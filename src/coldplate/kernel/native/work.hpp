@@ -62,9 +62,10 @@ class Work {
 
   // body(from, to) for parts of a range.
   template <class F> void split(size_t count, int threads, F &&body) {
-    const size_t parts = threads <= 1 ? 1 : size_t(threads) * 8;
+    const size_t parts = std::max<size_t>(threads <= 1 ? 1 : size_t(threads) * 8, count >> 16);
     const size_t step = (count + parts - 1) / parts;
     each(parts, threads, [&](size_t part, int) {
+      check();
       const size_t from = std::min(count, part * step), to = std::min(count, from + step);
       if (from < to) body(from, to);
     });

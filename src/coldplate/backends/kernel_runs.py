@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -11,16 +12,15 @@ import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
 
-from coldplate.backends.array_program import ArrayProgram
+from coldplate.backends.array_data import Arrays
 from coldplate.backends.methods import KERNEL_TRANSFER_QUBITS, Choice
 from coldplate.backends.table import Words
-from coldplate.circuits.components import Component
 from coldplate.kernel import native
 
 Floats = NDArray[np.float64]
 
 # seconds of one thread, from `make bench-emulator`; only their ratios matter
-AMPLITUDE_S, STRING_S = 2.5e-10, 3.5e-10  # of one operation on one amplitude, or one Pauli string
+AMPLITUDE_S, STRING_S = 1.3e-10, 6e-10  # of one operation on one amplitude, or one Pauli string
 LANES, WIDE_QUBITS = 8, 12
 TRAJECTORY = 128  # bytes of one amplitude of a batch
 
@@ -46,12 +46,18 @@ class Job:
     """A component that is ready for the kernel.
 
     Args:
-        written: The component as an array program.
+        part: The component.
+        values: Of the circuit's parameters, shape ``(num_elements, num_parameters)``.
         shots: Per element.
+        evaluated: Values of angles that are not linear in parameters.
     """
 
-    def __init__(self, written: ArrayProgram, *, shots: int):
-        self.program, self.table, self.shots = written.program(), written.table(), shots
+    def __init__(self, part: Arrays, values: Floats, *, shots: int, evaluated: Sequence[Floats] = ()):
+        self.part, self.shots = part, shots
+        self.program = part.program(evaluated=len(evaluated))
+        self.table = part.table(values)
+        if evaluated:
+            self.table = np.column_stack([self.table, *evaluated])
 
     @cached_property
     def groups(self) -> NDArray[np.int64]:
@@ -85,18 +91,18 @@ def threads() -> int:
     return max(1, int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 
-def plan(job: Job, component: Component, choice: Choice, *, room: float) -> tuple[How, Choice]:
+def plan(job: Job, choice: Choice, *, room: float) -> tuple[How, Choice]:
     """How the kernel runs a job, by what it costs, and the choice with its reason.
 
     Args:
         room: Bytes that states may take.
     """
-    width = len(component.qubits)
+    width = len(job.part.qubits)
     how = How(max_bytes=room)
     if choice.method == "pauli_transfer":
         return replace(how, exact=True), choice
     fits = width <= KERNEL_TRANSFER_QUBITS and 16 * 4.0**width <= room
-    if not choice.settled and component.is_static and fits and job.eventful:
+    if not choice.settled and job.part.static and fits and job.eventful:
         trajectories, exact = job.trajectory_s(width), job.exact_s(width)
         if exact < trajectories:
             return replace(how, exact=True), Choice("pauli_transfer", "costs less than trajectories")
