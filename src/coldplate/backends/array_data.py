@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,32 @@ FIELDS: dict[str, tuple[type, int]] = {
     "finals": (np.int32, 2),
     "readout": (np.float64, 2),
 }
+
+
+EMPTY: dict[Any, NDArray[Any]] = {
+    kind: np.zeros(0, dtype=kind) for kind in (np.float64, np.complex128, np.int32, np.uint64)
+}
+FIRST = np.zeros(1, dtype=np.int32)
+
+
+@dataclass
+class Rows:
+    """Rows of different lengths, one after the other."""
+
+    values: list[Any] = field(default_factory=list)
+    starts: list[int] = field(default_factory=lambda: [0])
+
+    def add(self, row: Iterable[Any]) -> int:
+        """Append a row; its number."""
+        self.values.extend(row)
+        self.starts.append(len(self.values))
+        return len(self.starts) - 2
+
+    def arrays(self, kind: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
+        """Values, and where each row begins."""
+        if not self.values and len(self.starts) == 1:
+            return EMPTY[kind], FIRST
+        return np.array(self.values, dtype=kind), np.array(self.starts, dtype=np.int32)
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ and shots are the kernel's.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -15,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import CircuitInstruction, Clbit, Parameter, Qubit
 
-from coldplate.backends.array_data import Arrays
+from coldplate.backends.array_data import Arrays, Rows
 from coldplate.backends.channels import Channel, channel_after, relaxation_channel
 from coldplate.backends.codes import (
     BRANCH,
@@ -55,32 +54,6 @@ SPECIAL = CLASSICAL | {"barrier", "delay", "measure", "reset"}
 WIDEST = 6  # qubits of a matrix
 
 
-EMPTY: dict[Any, NDArray[Any]] = {
-    kind: np.zeros(0, dtype=kind) for kind in (np.float64, np.complex128, np.int32, np.uint64)
-}
-FIRST = np.zeros(1, dtype=np.int32)
-
-
-@dataclass
-class Table:
-    """Rows of different lengths, one after the other."""
-
-    values: list[Any] = field(default_factory=list)
-    starts: list[int] = field(default_factory=lambda: [0])
-
-    def add(self, row: Iterable[Any]) -> int:
-        """Append a row; its number."""
-        self.values.extend(row)
-        self.starts.append(len(self.values))
-        return len(self.starts) - 2
-
-    def arrays(self, kind: Any) -> tuple[NDArray[Any], NDArray[np.int32]]:
-        """Values, and where each row begins."""
-        if not self.values and len(self.starts) == 1:
-            return EMPTY[kind], FIRST
-        return np.array(self.values, dtype=kind), np.array(self.starts, dtype=np.int32)
-
-
 class ArrayProgram:
     """A component that is being written down for the kernel.
 
@@ -106,12 +79,12 @@ class ArrayProgram:
         self._component, self._angles, self._noise, self._dt = component, angles, noise, dt
         self._lines: list[int] = []
         self._constants: list[float] = []
-        self._slopes = Table()  # (column, slope) pairs
+        self._slopes = Rows()  # (column, slope) pairs
         self._matrices: list[complex] = []
         self._matrix_of: dict[Any, int] = {}
-        self._dense, self._dense_qubits = Table(), Table()
-        self._paulis, self._damping = Table(), list[float]()
-        self._bits, self._values = Table(), Table()
+        self._dense, self._dense_qubits = Rows(), Rows()
+        self._paulis, self._damping = Rows(), list[float]()
+        self._bits, self._values = Rows(), Rows()
         self._angle_of: dict[Any, int] = {}
         self._channels: dict[Any, list[tuple[int, tuple[int, ...], int]]] = {}
         self._columns: dict[int, int] = {}  # of the circuit's table -> of ours
