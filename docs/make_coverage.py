@@ -18,8 +18,9 @@ from coldplate.api.accounts import not_offered
 from coldplate.api.app import build_app
 from coldplate.api.guard import ALIASES, BASE
 from coldplate.changes import Changes
-from coldplate.domain.option_tables import LATER, TABLES, Standing
-from coldplate.domain.options import SCHEMA_VERSIONS, Coverage, coverage
+from coldplate.domain.forms import FORMS, Form
+from coldplate.domain.option_tables import Standing
+from coldplate.domain.options import Coverage, coverage
 from coldplate.legacy import Legacy
 from coldplate.service import Service
 from coldplate.settings import Settings
@@ -38,11 +39,6 @@ not honoured is refused by its name. An option that would turn something on is r
 Paths under `{BASE}` answer under {" and ".join(f"`{alias.rstrip('/')}`" for alias in ALIASES)} too. Beside
 them there are `/metrics` (see [operations](operations.md)) and `/openapi.json`.
 """
-PROGRAM_NOTES = {
-    "sampler": "version 2",
-    "estimator": "version 2",
-    "executor": f"schema versions {', '.join(SCHEMA_VERSIONS)}",
-}
 Row = tuple[str, ...]
 
 
@@ -64,10 +60,15 @@ def first_line(thing: Any) -> str:
 
 def program_rows() -> Iterator[Row]:
     """Every official program."""
-    for program in TABLES:
-        yield f"`{program}`", "honoured", PROGRAM_NOTES.get(program, "")
-    for program in LATER:
-        yield f"`{program}`", REFUSED, ""
+    for name, form in FORMS.items():
+        yield f"`{name}`", "honoured", program_note(form)
+
+
+def program_note(form: Form) -> str:
+    """How a program is asked for."""
+    if form.schema_versions:
+        return f"`{form.program}`, schema versions {', '.join(form.schema_versions)}"
+    return f"`{form.program}`, version {form.version}"
 
 
 def option_row(option: Coverage) -> Row:
@@ -97,7 +98,7 @@ def page() -> str:
         table(("program", "standing", "note"), program_rows()),
     ]
     options = coverage()
-    for program in TABLES:
+    for program in FORMS:
         rows = [option_row(option) for option in options if option.program == program]
         parts.append(f"## Options of `{program}`\n")
         parts.append(table(("option", "standing", "value", "default", "note"), rows))

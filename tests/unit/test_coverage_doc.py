@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from coldplate.domain import submission
-from coldplate.domain.option_tables import LATER, TABLES
+from coldplate.domain.forms import FORMS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -52,18 +52,16 @@ def test_unknown_argument_writes_nothing(make_coverage, monkeypatch, tmp_path):
 
 
 def test_every_program_that_a_submission_may_name_is_listed(make_coverage):
-    assert tuple(TABLES) == submission.PROGRAMS
-    assert LATER == submission.NOT_YET
+    assert tuple(dict.fromkeys(form.program for form in FORMS.values())) == submission.PROGRAMS
     programs = section(make_coverage.page(), "Programs")
-    assert all(f"| `{program}` | honoured |" in programs for program in TABLES)
-    assert all(f"| `{program}` | refused (not yet) |" in programs for program in LATER)
+    assert all(f"| `{program}` | honoured |" in programs for program in FORMS)
 
 
-@pytest.mark.parametrize("program", TABLES)
+@pytest.mark.parametrize("program", FORMS)
 def test_every_option_is_listed_as_honoured_or_refused(make_coverage, program):
     rows = section(make_coverage.page(), f"Options of `{program}`").strip().splitlines()[2:]
     standings = {row.split("|")[1].strip(" `"): row.split("|")[2].strip() for row in rows}
-    assert {option.path for option in TABLES[program]} <= set(standings)
+    assert {option.path for option in FORMS[program].table} <= set(standings)
     assert set(standings.values()) <= {"honoured", "refused (not yet)"}
 
 

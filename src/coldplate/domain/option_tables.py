@@ -370,4 +370,3 @@ TABLES: dict[str, tuple[Option, ...]] = {
     "estimator": ESTIMATOR,
     "executor": EXECUTOR,
 }
-LATER = ("noise-learner", "calibrate")  # official programs that this release does not run

@@ -13,18 +13,12 @@ from typing import Any
 
 import msgspec
 
+from coldplate.domain.forms import FORMS, Form, form_of
 from coldplate.domain.option_conflicts import check_together
-from coldplate.domain.option_tables import LATER, TABLES, Option, Standing
+from coldplate.domain.option_tables import Option, Standing
 from coldplate.domain.options_v1 import check_v1, is_v1
 from coldplate.errors import BadRequest, NotYet, UnknownProgram
 
-PAYLOAD = {"sampler": "pubs", "estimator": "pubs", "executor": "quantum_program"}
-SETTINGS = {
-    "sampler": ("options", "version", "support_qiskit"),
-    "estimator": ("options", "version", "support_qiskit", "resilience_level"),
-    "executor": ("options", "schema_version"),
-}
-SCHEMA_VERSIONS = ("v0.1", "v0.2", "v1.0", "v1.1", "v2.0")
 DEFAULT_LEVEL, HIGHEST_LEVEL = 1, 2
 MAX_SHOWN = 60  # characters of a wrong value that an error shows
 
@@ -54,18 +48,20 @@ def check_params(program: str, params: bytes) -> None:
         IncompatibleOptions: Two options that don't go together.
         UnknownProgram: There is no such program.
     """
-    if program not in TABLES:
+    if form_of(program, ()) is None:
         raise UnknownProgram(f"Program {program!r:.{MAX_SHOWN}} does not exist.")
     fields = read_object(params)
+    name = form_of(program, fields) or program
+    form = FORMS[name]
     if is_v1(program, fields):
         check_v1(program, fields, lambda name: read_field(name, fields[name]))
         return
-    allowed = {PAYLOAD[program], *SETTINGS[program]}
-    for name in fields:
-        if name not in allowed:
-            raise BadRequest(f"params.{name:.{MAX_SHOWN}} is unknown{suggestion(name, allowed)}.")
-    check_payload(program, fields)
-    settle(program, {name: read_field(name, fields[name]) for name in SETTINGS[program] if name in fields})
+    allowed = {*form.settings} | ({form.payload} if form.payload else set())
+    for field in fields:
+        if field not in allowed:
+            raise BadRequest(f"params.{field:.{MAX_SHOWN}} is unknown{suggestion(field, allowed)}.")
+    check_payload(form, fields)
+    settle(name, {field: read_field(field, fields[field]) for field in form.settings if field in fields})
 
 
 def read_object(params: bytes) -> dict[str, msgspec.Raw]:
@@ -84,22 +80,24 @@ def read_field(name: str, raw: msgspec.Raw) -> Any:
         raise BadRequest(f"params.{name} can't be read: {error}") from None
 
 
-def check_payload(program: str, fields: Mapping[str, msgspec.Raw]) -> None:
+def check_payload(form: Form, fields: Mapping[str, msgspec.Raw]) -> None:
     """Refuse params without anything to run, by the first byte of what there should be."""
-    name = PAYLOAD[program]
+    name = form.payload
+    if name is None:
+        return
     start = bytes(memoryview(fields[name])[:64]).lstrip()[:1] if name in fields else b""
-    opening, word = (b"{", "an object") if program == "executor" else (b"[", "a list")
-    if start != opening:
+    if start != form.opening:
+        word = "an object" if form.opening == b"{" else "a list"
         raise BadRequest(f"params.{name} is missing, or not {word}.")
 
 
-def settle(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
+def settle(form: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The value of every option of a program, by path, with defaults for those not given.
 
     Null means "not given", as clients send it.
 
     Args:
-        program: The program's id.
+        form: The name of their form, in `FORMS`.
         params: The params as plain values; what is to be run is not looked at.
 
     Returns:
@@ -109,32 +107,32 @@ def settle(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
     Raises:
         BadRequest, NotYet, IncompatibleOptions: See `check_params`.
     """
-    settled = settle_envelope(program, params)
+    settled = settle_envelope(form, params)
     options = params.get("options")
-    table = {option.path: option for option in TABLES[program]}
+    table = {option.path: option for option in FORMS[form].table}
     given = dict(walk({} if options is None else options, table=table, path="options"))
     level = settled.get("resilience_level", 0)
     for path, option in table.items():
         settled[path] = given.get(path, option.default_at(level))
-    check_together(program, given=given, settled=settled)
+    check_together(form, given=given, settled=settled)
     return settled
 
 
-def settle_envelope(program: str, params: Mapping[str, Any]) -> dict[str, Any]:
+def settle_envelope(name: str, params: Mapping[str, Any]) -> dict[str, Any]:
     """The values of the settings that lie beside the options."""
-    if program == "executor":
-        version = params.get("schema_version")
-        if version not in SCHEMA_VERSIONS:
-            raise BadRequest(f"params.schema_version is {shown(version)}, not {' | '.join(SCHEMA_VERSIONS)}.")
+    form = FORMS[name]
+    if form.schema_versions and (schema := params.get("schema_version")) not in form.schema_versions:
+        raise BadRequest(f"params.schema_version is {shown(schema)}, not {' | '.join(form.schema_versions)}.")
+    version = params.get("version", form.version)
+    if type(version) is not int or version != form.version:
+        raise BadRequest(f"params.version is {shown(version)}; this server speaks version {form.version}.")
+    if "support_qiskit" not in form.settings:
         return {}
-    version = params.get("version", 2)
-    if type(version) is not int or version != 2:
-        raise BadRequest(f"params.version is {shown(version)}; this server speaks version 2.")
     support_qiskit = params.get("support_qiskit")
     if support_qiskit is not None and not isinstance(support_qiskit, bool):
         raise BadRequest(f"params.support_qiskit is {shown(support_qiskit)}, not a boolean.")
     settled: dict[str, Any] = {"support_qiskit": bool(support_qiskit)}
-    if program == "estimator":
+    if name == "estimator":
         settled["resilience_level"] = settle_level(params.get("resilience_level"))
     return settled
 
@@ -197,11 +195,9 @@ def shown(value: Any) -> str:
 def coverage() -> list[Coverage]:
     """Every option of every program, for docs/coverage.md."""
     rows = [
-        Coverage(
-            program, option.path, option.kind.name, show_default(option), str(option.standing), option.note
-        )
-        for program, table in TABLES.items()
-        for option in table
+        Coverage(name, option.path, option.kind.name, show_default(option), str(option.standing), option.note)
+        for name, form in FORMS.items()
+        for option in form.table
     ]
     level = Coverage(
         "estimator",
@@ -211,7 +207,6 @@ def coverage() -> list[Coverage]:
         "honoured",
         "what each level turns on is in the defaults below",
     )
-    rows += [Coverage(program, "(every option)", "", "", str(Standing.NOT_YET), "") for program in LATER]
     return [level, *rows]
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
-from coldplate.errors import BadRequest, NotYet, TagTooLong, TooManyTags, UnknownProgram
+from coldplate.errors import BadRequest, TagTooLong, TooManyTags, UnknownProgram
 
-PROGRAMS = ("sampler", "estimator", "executor")
-NOT_YET = ("noise-learner", "calibrate")  # official programs that this release does not run
+PROGRAMS = ("sampler", "estimator", "executor", "noise-learner", "calibrate")
+IN_SESSIONS = "calibrate"  # the program that runs in sessions only
 
 MAX_TAGS, MAX_TAG = 8, 86  # tags per job, characters per tag
 MAX_COST_S = 10_800
@@ -38,15 +38,14 @@ def check(submission: Submission) -> None:
     Raises:
         BadRequest: A text has a NUL or half a surrogate pair, is too long, or a number is out of range.
         UnknownProgram: There is no such program.
-        NotYet: The official service has the program, this release has not.
         TooManyTags, TagTooLong: Tags beyond the limits.
     """
     for name in ("program_id", "backend", "session_id", "log_level", "runtime", "calibration_id"):
         check_text(getattr(submission, name) or "", name=name)
-    if submission.program_id in NOT_YET:
-        raise NotYet(f"program_id={submission.program_id}")
     if submission.program_id not in PROGRAMS:
         raise UnknownProgram(f"Program {submission.program_id!r} does not exist.")
+    if submission.program_id == IN_SESSIONS and submission.session_id is None:
+        raise BadRequest("The program calibrate runs in sessions only: send it with a session_id.")
     check_tags(submission.tags or [])
     log_level(submission)
     check_length(submission.runtime, most=MAX_RUNTIME, name="runtime")

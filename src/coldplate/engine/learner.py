@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 import numpy as np
@@ -90,7 +90,12 @@ def prepare(
         study(task, options, target, rng) if isinstance(task, Layer) else reading(task, options, target, rng)
         for task in tasks
     )
-    items = [item for one in studies for item in one.items]
+    # what is learnt is the noise of layers as they are run: decoupled, where that is on
+    items = [
+        program.compiled(item, replace(execution, tell_times=False), target).item
+        for one in studies
+        for item in one.items
+    ]
     return Prepared(program.build(items, execution, clock_start=clock_start), studies)
 
 

@@ -119,3 +119,25 @@ class EstimatorOptions:
     def needs_layer_noise(self) -> bool:
         """Whether a technique is on that needs the noise of layers."""
         return self.pec is not None or (self.zne is not None and self.zne.amplifier == "pea")
+
+
+@dataclass(frozen=True)
+class LearnerOptions:
+    """Options of a noise learner job.
+
+    Attributes:
+        max_layers: The most layers of circuits that are learnt; None: all.
+        strategy: Which idle qubits are twirled with the gates of a layer.
+        plain: The result has no tags.
+        schema_version: Of a job of version 3.
+        metadata: The options that the result's metadata repeat.
+    """
+
+    learning: LearningOptions = LearningOptions()
+    execution: Execution = Execution()
+    seed: int | None = None
+    max_layers: int | None = 4
+    strategy: Strategy = "active-accum"
+    plain: bool = False
+    schema_version: str = ""
+    metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.linalg import lstsq
 from scipy.optimize import nnls
 
+from coldplate.circuits.layers import Layer
 from coldplate.circuits.parity import signs, to_words
 from coldplate.circuits.program import Item, ItemOutcome, pack_bits
 from coldplate.noise import decays
@@ -89,7 +90,7 @@ def learn(one: Study, readings: Readings) -> LayerNoise:
     """
     means, variances = readings.means()
     found = decays.fit(np.array(one.depths, dtype=np.float64), means, variances)
-    members = tied(one)
+    members = tied(one.layer, one.strings)
     design = design_matrix(one, members)
     weights = 2 / np.sqrt(found.variances)
     rates, _ = nnls(design * weights[:, None], -found.slopes / 2 * weights, maxiter=100 * design.shape[1])
@@ -99,10 +100,10 @@ def learn(one: Study, readings: Readings) -> LayerNoise:
     return LayerNoise(one.layer, one.strings, rates[members], stds[members])
 
 
-def tied(one: Study) -> NDArray[np.intp]:
+def tied(layer: Layer, generators: Strings) -> NDArray[np.intp]:
     """For each generator the number of its class: those that the layer turns into each other share one."""
-    moved = Strings(*conjugate(one.layer, one.strings.x, one.strings.z))
-    own, other = (np.concatenate([found.x, found.z], axis=1) for found in (one.strings, moved))
+    moved = Strings(*conjugate(layer, generators.x, generators.z))
+    own, other = (np.concatenate([found.x, found.z], axis=1) for found in (generators, moved))
     place = {row.tobytes(): index for index, row in enumerate(own)}
     first = [min(index, place.get(row.tobytes(), index)) for index, row in enumerate(other)]
     return np.unique(first, return_inverse=True)[1]

@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from coldplate.domain.options import settle
-from coldplate.engine.options import EstimatorOptions, Execution, SamplerOptions, Twirling
+from coldplate.engine.options import EstimatorOptions, Execution, LearnerOptions, SamplerOptions, Twirling
 from coldplate.mitigation.dd import DdOptions
 from coldplate.mitigation.pec import PecOptions
 from coldplate.mitigation.trex import TrexOptions
 from coldplate.mitigation.zne import ZneOptions
+from coldplate.noise.checks import Check, Checks
 from coldplate.noise.learning import LearningOptions
 from coldplate.noise.model import LayerNoise
 from coldplate.wire.layer_noise import read_layer_noise
@@ -96,6 +97,46 @@ def executor_seed(options: Mapping[str, Any], passthrough: Any) -> int | None:
     return None if own is None else int(own)
 
 
+def learner_options(params: Mapping[str, Any]) -> LearnerOptions:
+    """The options of a learner's job of version 2, defaults filled in; for errors see `sampler_options`."""
+    settled = settle("noise-learner", params)
+    names = ("max_layers_to_learn", "shots_per_randomization", "num_randomizations", "layer_pair_depths")
+    told = {name: settled[name] for name in (*names, "twirling_strategy")}
+    return LearnerOptions(
+        learning=learning(settled, ""),
+        execution=simulation(settled),
+        seed=settled["simulator.seed_simulator"],
+        max_layers=settled["max_layers_to_learn"],
+        strategy=settled["twirling_strategy"],
+        plain=not settled["support_qiskit"],
+        metadata={**told, "layer_pair_depths": list(told["layer_pair_depths"])},
+    )
+
+
+def learner_v3_options(params: Mapping[str, Any]) -> LearnerOptions:
+    """The options of a learner's job of version 3, defaults filled in; for errors see `sampler_options`."""
+    settled = settle("noise-learner-v3", params)
+    after = check(settled, "bit_flip_checks.post_circuit") or check(settled, "post_selection")
+    checks = Checks(before=check(settled, "bit_flip_checks.pre_circuit"), after=after)
+    return LearnerOptions(
+        learning=replace(learning(settled, ""), checks=checks),
+        execution=Execution(
+            init_qubits=settled["init_qubits"],
+            rep_delay_s=settled["rep_delay"],
+            method=settled["experimental.method"],
+        ),
+        seed=settled["experimental.seed"],
+        schema_version=params["schema_version"],
+    )
+
+
+def check(settled: Mapping[str, Any], path: str) -> Check | None:
+    """A bit-flip check; None where it is off."""
+    if not settled[f"{path}.enable"]:
+        return None
+    return Check(settled[f"{path}.x_pulse_type"], settled[f"{path}.strategy"])
+
+
 def supports_qiskit(params: Mapping[str, Any]) -> bool:
     """Whether the client reads tagged results; without it they are plain JSON."""
     return bool(params.get("support_qiskit"))
@@ -103,16 +144,23 @@ def supports_qiskit(params: Mapping[str, Any]) -> bool:
 
 def execution(settled: Mapping[str, Any]) -> Execution:
     """How circuits are run."""
-    gates, coupling = settled["simulator.basis_gates"], settled["simulator.coupling_map"]
-    return Execution(
+    return replace(
+        simulation(settled),
         meas_level=settled.get("execution.meas_type", "classified"),
         init_qubits=settled["execution.init_qubits"],
         rep_delay_s=settled["execution.rep_delay"],
+        decoupling=decoupling(settled) if settled["dynamical_decoupling.enable"] else None,
+        tell_times=settled["execution.scheduler_timing"],
+    )
+
+
+def simulation(settled: Mapping[str, Any]) -> Execution:
+    """How circuits are simulated."""
+    gates, coupling = settled["simulator.basis_gates"], settled["simulator.coupling_map"]
+    return Execution(
         noise=noise(settled["simulator.noise_model"]),
         method=settled["experimental.method"],
         basis_gates=None if gates is None else frozenset(gates),
-        decoupling=decoupling(settled) if settled["dynamical_decoupling.enable"] else None,
-        tell_times=settled["execution.scheduler_timing"],
         coupling=None if coupling is None else frozenset((first, second) for first, second in coupling),
     )
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from coldplate.domain.submission import Submission, check, check_tags, cost_s, log_level
-from coldplate.errors import BadRequest, NotYet, TagTooLong, TooManyTags, UnknownProgram
+from coldplate.errors import BadRequest, TagTooLong, TooManyTags, UnknownProgram
 
 
 def submission(**changes):
@@ -45,8 +45,7 @@ def test_good_envelope_passes(fields):
     ("fields", "error", "says"),
     [
         ({"program_id": "hello-world"}, UnknownProgram, "hello-world"),
-        ({"program_id": "noise-learner"}, NotYet, "noise-learner"),
-        ({"program_id": "calibrate"}, NotYet, "calibrate"),
+        ({"program_id": "calibrate"}, BadRequest, "sessions only"),
         ({"program_id": "sampler\0"}, BadRequest, "program_id"),
         ({"backend": "\ud800"}, BadRequest, "backend"),
         ({"runtime": "a\0"}, BadRequest, "runtime"),
