@@ -44,6 +44,7 @@ from coldplate.errors import (
 )
 from coldplate.failpoints import passing
 from coldplate.ids import could_be_id, new_id
+from coldplate.outlook import Outlook
 from coldplate.scheduler.endings import end_waiting, settled
 from coldplate.scheduler.sessions import CANCELLED, CLOSED_EARLY, closed
 from coldplate.settings import Settings
@@ -75,6 +76,7 @@ class Service:
         self._store, self._auth, self._settings = store, auth, settings
         self._changes, self._clock, self._stop = changes, clock, stop
         self._shelf, self._accounting = Shelf(blobs), Accounting(store, clock)
+        self.outlook = Outlook(store, settings, clock)
 
     # --- identity -----------------------------------------------------------------------------
 

@@ -51,6 +51,7 @@ def runtime_routes(service: Service, settings: Settings, changes: Changes) -> li
         ("GET", "/jobs/{id}/artifacts", jobs.artifacts),
         ("GET", "/jobs/{id}/logs", jobs.logs),
         ("GET", "/jobs/{id}/metrics", jobs.metrics),
+        ("GET", "/jobs/{id}/why", jobs.why),
         ("PUT", "/jobs/{id}/tags", jobs.set_tags),
         ("GET", "/jobs/{id}/interim_results", not_offered),
         ("GET", "/jobs/{id}/transpiled_circuits", not_offered),

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Annotated, Literal
+
+from fastapi import Query
 from starlette.responses import Response
 
 from coldplate.api import render
-from coldplate.api.identify import Asker, who
+from coldplate.api.identify import Asker, instance_of, who
 from coldplate.api.queries import moment
 from coldplate.service import Service
+
+Fields = Annotated[list[Literal["wait_time_seconds"]] | None, Query()]
 
 
 class Devices:
@@ -16,10 +21,17 @@ class Devices:
     def __init__(self, service: Service):
         self.service = service
 
-    def list(self, asker: Asker, include_mocks: bool = False) -> Response:
-        """All backends of the instance, each with the length of its queue."""
-        found = self.service.backends(who(self.service, asker), mocks=include_mocks)
-        shown = [render.backend_entry(*backend) for backend in found if not backend[0].hosted]
+    def list(
+        self,
+        asker: Asker,
+        include_mocks: bool = False,
+        fields: Fields = None,
+    ) -> Response:
+        """All backends of the instance with the length of their queues, and on request how long jobs wait."""
+        principal = who(self.service, asker)
+        found = self.service.backends(principal, mocks=include_mocks)
+        waits = self.service.outlook.waits(instance_of(principal)) if fields else None
+        shown = [render.backend_entry(*backend, waits) for backend in found if not backend[0].hosted]
         return render.reply({"devices": shown})
 
     def configuration(self, name: str, asker: Asker, calibration_id: str | None = None) -> Response:

@@ -26,12 +26,13 @@ from coldplate.api.sending import FileAnswer, Receipted
 from coldplate.api.turns import Turn, Turns
 from coldplate.auth import Principal
 from coldplate.changes import Changes
-from coldplate.domain.job import Job
+from coldplate.domain.job import Job, JobState
 from coldplate.domain.query import JobFilter
 from coldplate.domain.session import Mode, Session, Ttls
 from coldplate.domain.submission import Submission
 from coldplate.errors import BadRequest, ColdplateError, UnknownJob
 from coldplate.failpoints import passing
+from coldplate.outlook import Prospect
 from coldplate.service import Service
 from coldplate.settings import Settings
 
@@ -219,8 +220,20 @@ class Jobs:
         return PlainTextResponse(self.service.log(who(self.service, asker), id))
 
     def metrics(self, id: str, asker: Asker) -> Response:
-        """When the job was created, started and ended, and what it used."""
-        return render.reply(render.metrics_object(self._read(id, asker)))
+        """When the job was created, started and ended, and what it used; while it waits, where it stands."""
+        principal = who(self.service, asker)
+        job = self.service.job(principal, id)
+        prospect = self._prospect(principal, job) if job.state is JobState.QUEUED else None
+        return render.reply(render.metrics_object(job, prospect))
+
+    def why(self, id: str, asker: Asker) -> Response:
+        """Why the job does not run yet, in one sentence, and when it may (not in the official API)."""
+        principal = who(self.service, asker)
+        prospect = self._prospect(principal, self.service.job(principal, id))
+        return render.reply(render.prospect_object(prospect))
+
+    def _prospect(self, principal: Principal, job: Job) -> Prospect:
+        return self.service.outlook.of(job, self.service.instances(principal))
 
     async def set_tags(self, id: str, request: Request, asker: Asker) -> Response:
         """Replace the job's tags."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -17,6 +17,7 @@ from coldplate.domain.query import Workload
 from coldplate.domain.session import Session, SessionState
 from coldplate.domain.usage import UsageReport
 from coldplate.errors import ColdplateError, RanTooLong
+from coldplate.outlook import Prospect
 
 JsonObject = dict[str, Any]
 PLAN_PREFIX = "coldplate-plan-"
@@ -122,12 +123,25 @@ def charge(job: Job) -> JsonObject:
     }
 
 
-def metrics_object(job: Job) -> JsonObject:
+def metrics_object(job: Job, prospect: Prospect | None = None) -> JsonObject:
     """When it was created, started and ended, what it used, and what the job itself measured."""
     times = {"created": utc(job.created), "running": utc(job.started), "finished": utc(job.ended)}
     seconds = job.usage_s or 0.0
     fixed = {"timestamps": times, "usage": charge(job), "bss": {"seconds": seconds}, "caller": job.caller}
+    if prospect is not None:
+        fixed |= prospect_object(prospect)
     return {**(job.metrics or {}), **fixed}
+
+
+def prospect_object(prospect: Prospect) -> JsonObject:
+    """Why a job waits, and when it may start; the names of the numbers are those of older clients."""
+    value = {
+        "reason": prospect.why,
+        "position_in_queue": prospect.position,
+        "estimated_start_time": utc(prospect.start),
+        "estimated_completion_time": utc(prospect.end),
+    }
+    return {key: part for key, part in value.items() if part is not None}
 
 
 # --- sessions ---------------------------------------------------------------------------------
@@ -161,7 +175,9 @@ def session_object(session: Session) -> JsonObject:
 # --- backends ---------------------------------------------------------------------------------
 
 
-def backend_entry(record: BackendRecord, queue_length: int) -> JsonObject:
+def backend_entry(
+    record: BackendRecord, queue_length: int, waits: Mapping[str, Mapping[str, float]] | None = None
+) -> JsonObject:
     """One entry of the list of backends."""
     status = {"name": record.status} | ({"reason": record.status_reason} if record.status_reason else {})
     entry = record.listing | {
@@ -172,6 +188,8 @@ def backend_entry(record: BackendRecord, queue_length: int) -> JsonObject:
         "physical_qubits": record.num_qubits,
         "queue_length": queue_length,
     }
+    if waits is not None and record.name in waits:
+        entry |= {"wait_time_seconds": waits[record.name]}
     return entry | {"class": "mock"} if record.mock_of else entry
 
 

@@ -92,6 +92,17 @@ def show_job(job: str, data: Data = None) -> None:
     typer.echo(json.dumps(found, indent=2))
 
 
+@jobs.command("why")
+def why_job(job: str, data: Data = None, as_json: AsJson = False) -> None:
+    """Say why a job does not run yet."""
+    found = ask(find(data), "GET", f"/jobs/{job}/why")
+    if as_json:
+        typer.echo(json.dumps(found, indent=2))
+        return
+    start = found.get("estimated_start_time")
+    typer.echo(found["reason"] + (f" It may start at {start[11:16]} UTC." if start else ""))
+
+
 @jobs.command("cancel")
 def cancel_job(job: str, data: Data = None) -> None:
     """Cancel a job, also while it runs."""

@@ -149,18 +149,22 @@ class Queue:
 
     def next_on(self, backend: str) -> Waiting | None:
         """The job that starts next on a backend; None while none may."""
+        first = self.first_on(backend)
+        # A dedicated session gets an empty backend: nothing more starts until it has drained.
+        drains = first is not None and self.owner(backend) is None and self.is_dedicated(first.session)
+        return None if drains and self._running[backend] else first
+
+    def first_on(self, backend: str) -> Waiting | None:
+        """The job that is next on a backend with a free lane, though that may have to drain before."""
         lines = self._lines.get(backend)
         if not lines or not self._free[backend]:
             return None
-        owner = self.owner(backend)
         heads = [line[0] for line in lines.values()]
-        if owner is not None:
-            own = owner if owner not in self._released else None
-            return next((job for job in heads if job.session == own), None) if own else None
-        first = min(heads, key=self._order)
-        # A dedicated session gets an empty backend: nothing more starts until it has drained.
-        waits = self._is_dedicated(first.session) and self._running[backend]
-        return None if waits else first
+        owner = self.owner(backend)
+        if owner is None:
+            return min(heads, key=self._order)
+        own = owner if owner not in self._released else None
+        return next((job for job in heads if job.session == own), None) if own else None
 
     def _order(self, job: Waiting) -> tuple[int, float, int]:
         """As `rank`, but first in first out among those that a reservation brings forward."""
@@ -175,7 +179,8 @@ class Queue:
                 return session.id
         return None
 
-    def _is_dedicated(self, id: SessionId | None) -> bool:
+    def is_dedicated(self, id: SessionId | None) -> bool:
+        """Whether a job of this session needs a backend to itself."""
         return id is not None and self._sessions[id].mode is Mode.DEDICATED
 
     def _is_active(self, id: SessionId | None) -> bool:

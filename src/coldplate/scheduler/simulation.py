@@ -132,6 +132,23 @@ class Simulation:
         self.places[session.backend].sessions[session.id] = session
         return session.backend
 
+    def queue(self, load: Load) -> None:
+        """A job is queued already, behind those that were queued before."""
+        self._arrive(load)
+
+    def resume(self, load: Load, attempt: Running) -> None:
+        """A job runs already; the load is what is left of it."""
+        place, life = self.places[load.backend], Life(load, started=self.now)
+        self.lives[load.id] = life
+        place.running[load.id] = attempt
+        if not place.record.exclusive:
+            self._after(load.device_s, lambda: self._end(load))
+        elif attempt.driving:
+            life.driven = self.now
+            self._after(load.device_s, lambda: self._leave(load))
+        elif attempt.asked is None:
+            self._after(0.0, lambda: self._ready(load))
+
     def _refuse(self, session: Session) -> str:
         sessions = self.places[session.backend].sessions
         if session.id in sessions:
@@ -187,9 +204,10 @@ class Simulation:
 
     def run(self, until: datetime | None = None, *, starts: float = inf) -> None:
         """Let time pass: until nothing would happen any more, a moment, or a number of starts."""
-        self.now = max(self.now, self._events[0][0] if self._events else self.now)
+        touched = set(self.places)
         while starts > 0:
-            starts -= self._settle(self._happen())
+            starts -= self._settle(touched | self._happen())
+            touched = set()
             when = self._next()
             if when is None:
                 return

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
-from sqlalchemy import Connection, Select, bindparam, func, select
+from sqlalchemy import Connection, Select, bindparam, case, func, select, text
 
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import InstanceId
@@ -17,8 +17,9 @@ from coldplate.domain.reservation import Claim, Reservation
 from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
 from coldplate.store import people, reservations, sessions
 from coldplate.store.rows import EPOCH, to_micros, to_moment
-from coldplate.store.tables import in_state, job, usage
+from coldplate.store.tables import in_state, job, terminal_event, usage
 
+RECENT = 300  # jobs, of which the time is taken
 HEAD = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created)
 
 
@@ -134,6 +135,16 @@ def used_s(connection: Connection, instance: InstanceId, since: datetime) -> flo
 def _used_since() -> Select[Any]:
     total = func.sum(usage.c.seconds).label("used")
     return select(usage.c.instance, total).where(usage.c.at > bindparam("since")).group_by(usage.c.instance)
+
+
+def typical_s(connection: Connection) -> dict[str, float]:
+    """How long jobs took lately on each backend, seconds: at the device where it was asked for."""
+    last = select(terminal_event.c.job).order_by(text("terminal_event.rowid DESC")).limit(RECENT)
+    lasted_s = (job.c.ended - job.c.started) / 1e6
+    took = func.avg(case((job.c.held_s > 0, job.c.held_s), else_=lasted_s))
+    done = [job.c.id.in_(last), job.c.state == JobState.COMPLETED]
+    query = select(job.c.backend, took).where(*done).group_by(job.c.backend)
+    return {name: float(seconds) for name, seconds in connection.execute(query)}
 
 
 def lengths(connection: Connection) -> dict[str, int]:

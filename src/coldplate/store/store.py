@@ -325,6 +325,10 @@ class Store(Transactions):
         """Quantum seconds that an instance was charged since a moment."""
         return self._read(queue.used_s, instance, since)
 
+    def typical_s(self) -> dict[str, float]:
+        """How long jobs took lately on each backend, seconds."""
+        return self._read(queue.typical_s)
+
     def queue_lengths(self) -> dict[str, int]:
         """Jobs that have not ended, by backend."""
         return self._read(queue.lengths)

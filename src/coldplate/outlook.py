@@ -1,0 +1,79 @@
+"""What users are told of the future: why a job waits, where it stands, when it may start."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from coldplate.domain.instance import Instance
+from coldplate.domain.job import Job, JobId, JobState
+from coldplate.domain.snapshot import Snapshot
+from coldplate.scheduler.forecast import Expected, expected_waits, forecast
+from coldplate.scheduler.why import why
+from coldplate.settings import Settings
+from coldplate.store.store import Store
+
+REMEMBER_S = 2.0  # a forecast; the queue moves, but thousands may ask
+HEADS = 200  # of each line that are looked at
+
+
+@dataclass(frozen=True)
+class Prospect:
+    """One job's future."""
+
+    why: str
+    position: int | None = None  # on its backend, from 1; None: it does not wait, or very far behind
+    start: datetime | None = None
+    end: datetime | None = None
+
+
+class Outlook:
+    """Looks ahead, by the rules that the scheduler follows.
+
+    Args:
+        clock: The time, UTC.
+    """
+
+    def __init__(self, store: Store, settings: Settings, clock: Callable[[], datetime]):
+        self._store, self._settings, self._clock = store, settings, clock
+        self._lock = threading.Lock()
+        self._until = -1.0
+        self._expected: dict[JobId, Expected] = {}
+
+    def of(self, job: Job, instances: list[Instance]) -> Prospect:
+        """A job's future; of others it names only the instances given, and what is theirs."""
+        now = self._clock()
+        snapshot = self._snapshot(now)
+        sentence = why(snapshot, now, job, names={each.id: each.name for each in instances})
+        expected = self._forecast(snapshot, now).get(job.id) if job.state is JobState.QUEUED else None
+        if expected is None:
+            return Prospect(sentence)
+        return Prospect(sentence, expected.position, expected.start, expected.end)
+
+    def expected(self) -> dict[JobId, Expected]:
+        """What is expected of all queued jobs."""
+        now = self._clock()
+        return self._forecast(self._snapshot(now), now)
+
+    def waits(self, instance: Instance) -> dict[str, dict[str, float]]:
+        """How long jobs wait on each backend: average, p50 and p95, seconds."""
+        now = self._clock()
+        snapshot, typical_s = self._snapshot(now), self._store.typical_s()
+        return expected_waits(snapshot, now, typical_s, slots=self._settings.slots, asker=instance.id)
+
+    def _snapshot(self, now: datetime) -> Snapshot:
+        """The queue, with more of each line than could start now."""
+        snapshot = self._store.snapshot(now, alive=set(), free_slots=HEADS)
+        computing = sum(attempt.asked is None for attempt in snapshot.running)
+        return replace(snapshot, free_slots=max(0, self._settings.slots - computing))
+
+    def _forecast(self, snapshot: Snapshot, now: datetime) -> dict[JobId, Expected]:
+        with self._lock:
+            if time.monotonic() >= self._until:
+                slots, typical_s = self._settings.slots, self._store.typical_s()
+                self._expected = forecast(snapshot, now, typical_s, slots=slots)
+                self._until = time.monotonic() + REMEMBER_S
+            return self._expected
