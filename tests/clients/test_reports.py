@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import json
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -100,3 +102,74 @@ def measured() -> QuantumCircuit:
     made.cx(0, 1)
     made.measure_all()
     return made
+
+
+# --- estimates --------------------------------------------------------------------------------------
+
+PUB = (circuit(), [SparsePauliOp("ZZ"), SparsePauliOp("XX")], [0.1])
+LEARNING = {"num_randomizations": 4, "shots_per_randomization": 32, "layer_pair_depths": [0, 2]}
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        pytest.param({"resilience_level": 0}, id="level 0"),
+        pytest.param({"resilience_level": 2, "default_shots": 300}, id="level 2, rounded up"),
+        pytest.param(
+            {"resilience": {"zne_mitigation": True, "zne": {"noise_factors": [1, 2, 3, 4]}}}, id="zne"
+        ),
+        pytest.param(
+            {
+                "resilience": {
+                    "zne_mitigation": True,
+                    "zne": {"amplifier": "pea"},
+                    "layer_noise_learning": LEARNING,
+                }
+            },
+            id="pea, which learns first",
+        ),
+        pytest.param({"dynamical_decoupling": {"enable": True}}, id="decoupling"),
+    ],
+)
+def test_an_estimate_is_what_the_job_is_charged(service, options):
+    estimator = EstimatorV2(service.backend("emu_fast"), options=options)
+    told = estimator.run([PUB], dry_run=True).result().metadata["coldplate"]["applied"]
+    job = estimator.run([PUB])
+    charged = job.result().metadata["coldplate"]["applied"]
+    assert job.usage() == pytest.approx(told["estimated_usage_s"], rel=0.1)
+    assert (told["items"], told["factors"]) == (charged["items"], charged["factors"])
+
+
+def test_an_estimate_names_what_each_option_costs(service):
+    options = {"resilience_level": 2, "default_shots": 300, "resilience": {"zne": {"noise_factors": [1, 3]}}}
+    estimator = EstimatorV2(service.backend("emu_fast"), options=options)
+    factors = estimator.run([PUB], dry_run=True).result().metadata["coldplate"]["applied"]["factors"]
+    assert factors["twirling"] == pytest.approx(320 / 300)  # 5 randomizations of 64 shots
+    assert factors["resilience.zne_mitigation"] == 2
+    assert factors["resilience.measure_mitigation"] == pytest.approx(1 + 320 / (2 * 2 * 320))
+
+
+def test_the_command_estimates_a_job_and_a_file(server, service, tmp_path):
+    job = SamplerV2(service.backend("emu_fast")).run([measured()], shots=1000)
+    job.result()
+
+    def command(*words):
+        done = subprocess.run(
+            [sys.executable, "-m", "coldplate", "estimate", *words, "--data", str(server.data)],
+            capture_output=True,
+            text=True,
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert json.loads(command(job.job_id(), "--json"))["estimated_usage_s"] == pytest.approx(
+        job.usage(), rel=0.1
+    )
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps({"program_id": "sampler", "backend": "emu_quiet", "params": {"pubs": PLAIN}}))
+    assert "executions: 77" in command(str(file))
+
+
+PLAIN = [
+    ["OPENQASM 3.0; include 'stdgates.inc'; bit[1] c; qubit[1] q; x q[0]; c[0] = measure q[0];", None, 77]
+]

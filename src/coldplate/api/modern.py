@@ -69,6 +69,17 @@ NEW_SESSION = msgspec.json.Decoder(NewSession)
 SESSION_CHANGE = msgspec.json.Decoder(SessionChange)
 
 
+def mock_twin(service: Service, asker: Principal, backend: str) -> str:
+    """The twin of a backend that prepares jobs and runs nothing; a twin's is itself.
+
+    Raises:
+        UnknownBackend: The instance has no such backend.
+    """
+    name = service.backend(asker, backend).name
+    twins = (record for record, _ in service.backends(asker, mocks=True) if record.mock_of == name)
+    return next((record.name for record in twins), name)
+
+
 def fingerprint(kind: str, asker: Principal, body: Buffer) -> str:
     """What makes a repeated POST the same POST: who asks, for which instance, with which bytes."""
     digest = hashlib.sha256("\n".join((kind, asker.account, instance_of(asker).id)).encode())
@@ -99,12 +110,12 @@ class Jobs:
         self.max_body, self.large = settings.max_body, CapacityLimiter(LARGE_AT_ONCE)
         self.spool = settings.data if settings.data.is_dir() else None
 
-    async def create(self, request: Request, asker: Asker) -> Response:
-        """Run a program: the answer has the new job's id."""
+    async def create(self, request: Request, asker: Asker, dry_run: bool = False) -> Response:
+        """Run a program: the answer has the new job's id. A dry run goes to the backend's mock twin."""
         principal = await in_thread(who, self.service, asker)  # only those we know may upload
         body = await read_large(request, limit=self.max_body, directory=self.spool)
         passing("T1-body-received")
-        submit = partial(self._submit, principal, asker, body)
+        submit = partial(self._submit, principal, asker, body, dry=dry_run)
         job, turn = await (
             in_thread(submit) if isinstance(body, bytes) else run_sync(submit, limiter=self.large)
         )
@@ -118,10 +129,15 @@ class Jobs:
         delivered = partial(self.service.delivered, job.id)
         return Receipted(msgspec.json.encode(accepted), sent=delivered, over=turn.end)
 
-    def _submit(self, principal: Principal, asker: Credentials, body: Buffer) -> tuple[Job, Turn]:
+    def _submit(
+        self, principal: Principal, asker: Credentials, body: Buffer, *, dry: bool
+    ) -> tuple[Job, Turn]:
         submission = parse(SUBMISSION, body)
+        if dry:
+            twin = mock_twin(self.service, principal, submission.backend)
+            submission = msgspec.structs.replace(submission, backend=twin)
         params = bytes(submission.params)
-        turn = self.turns.take(fingerprint("job", principal, body))
+        turn = self.turns.take(fingerprint("dry run" if dry else "job", principal, body))
         with storing(turn) as mark:
             job = self.service.submit(principal, submission, params, fingerprint=mark, caller=asker.caller)
         return job, turn

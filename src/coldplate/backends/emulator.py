@@ -85,7 +85,8 @@ class Emulator:
         """See `Backend.usage_s`."""
         if self.simulator:
             return None
-        return START_S + sum(self.execution_s(item, program)[0] for item in program.items)
+        start = 0.0 if program.started else START_S
+        return start + sum(self.execution_s(item, program)[0] for item in program.items)
 
     def execution_s(self, item: Item, program: Program) -> tuple[float, float]:
         """How long an item takes on the emulated clock, and one run of its circuit."""

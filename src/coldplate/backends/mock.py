@@ -42,7 +42,10 @@ class Mock:
     def run(self, program: Program, rng: Generator) -> Outcomes:
         """Random outcomes of the right shapes; nothing is charged."""
         return Outcomes(
-            tuple(self._run(item, program, rng) for item in program.items), usage_s=0.0, made_up=True
+            tuple(self._run(item, program, rng) for item in program.items),
+            usage_s=0.0,
+            made_up=True,
+            metadata={"estimated_usage_s": self.twin.usage_s(program)},
         )
 
     def _run(self, item: Item, program: Program, rng: Generator) -> ItemOutcome:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from coldplate import __version__
-from coldplate.cli import devices, operators, people, queue, simulate, users
+from coldplate.cli import devices, estimate, operators, people, queue, simulate, users
 from coldplate.cli.terminal import Data, fail, read_settings
 from coldplate.errors import ColdplateError
 
@@ -124,3 +124,4 @@ app.add_typer(devices.app)
 app.add_typer(people.app)
 app.add_typer(queue.app)
 app.add_typer(simulate.app)
+app.add_typer(estimate.app)

@@ -82,6 +82,27 @@ def purposes(prepared: Prepared) -> list[Purpose]:
     return [*found, Purpose(what=READOUT)] if prepared.readout_qubits else found
 
 
+def factors(prepared: Prepared, options: EstimatorOptions) -> dict[str, float]:
+    """By how much each option multiplies the executions of a job; those that don't are left out."""
+    asked = budgeted = main = 0
+    items = iter(prepared.program.items)
+    for one, ways in zip(prepared.plans, prepared.runs, strict=True):
+        own = [next(items) for _ in ways]
+        number = own[0].shape[0] if own else 0
+        asked, budgeted = asked + number * one.budget.shots, budgeted + number * one.budget.total
+        main += sum(item.executions for item in own)
+    if not main:
+        return {}
+    amplified = "resilience.pec_mitigation" if options.pec else "resilience.zne_mitigation"
+    total = main + sum(item.executions for item in items)
+    found = {
+        "twirling": budgeted / asked,
+        amplified: main / budgeted,
+        "resilience.measure_mitigation": total / main,
+    }
+    return {name: factor for name, factor in found.items() if factor != 1}
+
+
 def prepare(
     pubs: Sequence[EstimatorPub],
     options: EstimatorOptions,

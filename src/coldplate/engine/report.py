@@ -49,12 +49,21 @@ class Artifacts:
 
 
 def applied(
-    program: Program, outcomes: Outcomes, purposes: Sequence[Purpose], backend: Backend, *, seed: int
+    program: Program,
+    outcomes: Outcomes,
+    purposes: Sequence[Purpose],
+    backend: Backend,
+    *,
+    seed: int,
+    factors: Mapping[str, float],
+    learning: Sequence[Outcomes] = (),
 ) -> dict[str, Any]:
     """A report of what was run: plain JSON values.
 
     Args:
         purposes: One per item.
+        factors: By how much options multiply the executions.
+        learning: What was run before, to learn noise.
     """
     items = [
         {
@@ -68,6 +77,14 @@ def applied(
         }
         for purpose, item, outcome in zip(purposes, program.items, outcomes.items, strict=True)
     ]
+    made = [*learning, outcomes]
+    seconds: dict[str, float | None] = {"usage_s": sum(one.usage_s for one in made)}
+    if outcomes.made_up:
+        told: list[float | None] = [one.metadata.get("estimated_usage_s") for one in made]
+        known = [one for one in told if one is not None]
+        seconds = {"estimated_usage_s": sum(known) if len(known) == len(told) else None}
+    elif backend.simulator:  # the time it took, another each time
+        seconds = {}
     return {
         "backend": backend.name,
         "backend_snapshot": None if backend.simulator else fingerprint(backend.target),
@@ -75,6 +92,8 @@ def applied(
         "circuits": sum(prod(item.shape) for item in program.items),
         "total_executions": sum(item.executions for item in program.items),
         "items": items,
+        "factors": dict(factors),
+        **seconds,
     }
 
 

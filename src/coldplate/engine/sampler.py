@@ -56,6 +56,18 @@ def purposes(prepared: Prepared) -> list[Purpose]:
     return [*found, Purpose(what=READOUT)] if prepared.calibration else found
 
 
+def factors(prepared: Prepared) -> dict[str, float]:
+    """By how much each option multiplies the executions of a job; those that don't are left out."""
+    pairs = list(zip(prepared.program.items, prepared.budgets, strict=False))
+    main = sum(item.executions for item, _ in pairs)
+    if not main:
+        return {}
+    asked = sum(item.executions // budget.total * budget.shots for item, budget in pairs)
+    total = sum(item.executions for item in prepared.program.items)
+    found = {"twirling": main / asked, "experimental.readout_mitigation": total / main}
+    return {name: factor for name, factor in found.items() if factor != 1}
+
+
 def prepare(
     pubs: Sequence[SamplerPub],
     options: SamplerOptions,

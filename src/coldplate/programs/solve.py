@@ -9,7 +9,7 @@ from qiskit.primitives import PrimitiveResult, PubResult
 from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
 from coldplate.circuits.backend import Backend
-from coldplate.circuits.program import Outcomes
+from coldplate.circuits.program import Outcomes, Program
 from coldplate.engine.estimator import Prepared, combine, prepare
 from coldplate.engine.layer_noise import Knowledge, continued, knowledge
 from coldplate.engine.options import EstimatorOptions
@@ -20,12 +20,17 @@ Ready = Callable[[Knowledge, Prepared], None]
 
 @dataclass(frozen=True)
 class Solved:
-    """The result of an estimator job, and how it came about."""
+    """The result of an estimator job, and how it came about.
+
+    Attributes:
+        learning: What was run first, to learn noise.
+    """
 
     result: PrimitiveResult[PubResult]
     known: Knowledge
     prepared: Prepared
     outcomes: Outcomes
+    learning: tuple[Outcomes, ...] = ()
 
     @property
     def usage_s(self) -> float:
@@ -51,11 +56,17 @@ def solve(
         ready: Told what was learnt and what will be run, before it is.
     """
     for_twirls, for_shots = start.generators()
+    learning: list[Outcomes] = []
+
+    def learn(program: Program) -> Outcomes:
+        learning.append(backend.run(program, for_shots))
+        return learning[-1]
+
     known = knowledge(
         pubs,
         options,
         target=backend.target,
-        run=lambda program: backend.run(program, for_shots),
+        run=learn,
         rng=for_twirls,
         clock_start=start.clock_start,
     )
@@ -69,4 +80,4 @@ def solve(
     )
     ready(known, prepared)
     outcomes = backend.run(continued(prepared.program, known), for_shots)
-    return Solved(combine(prepared, outcomes, options), known, prepared, outcomes)
+    return Solved(combine(prepared, outcomes, options), known, prepared, outcomes, tuple(learning))
