@@ -75,7 +75,7 @@ class Service:
     ):
         self._store, self._auth, self._settings = store, auth, settings
         self._changes, self._clock, self._stop = changes, clock, stop
-        self._shelf, self._accounting = Shelf(blobs), Accounting(store, clock)
+        self._shelf, self.accounting = Shelf(blobs), Accounting(store, clock)
         self.outlook = Outlook(store, settings, clock)
 
     # --- identity -----------------------------------------------------------------------------
@@ -121,7 +121,7 @@ class Service:
         if s.calibration_id is not None:
             check_calibration(backend, s.calibration_id)
         session = None if s.session_id is None else self._session_for(who, s.session_id, backend)
-        self._accounting.check_limit(instance)
+        self.accounting.check_limit(instance)
         now = self._clock()
         return Job(
             id=JobId(new_id()),
@@ -281,7 +281,7 @@ class Service:
         if mode is Mode.DEDICATED and not instance.rules.dedicated_sessions:
             raise SessionNotInPlan("The plan of this instance has no dedicated sessions.")
         ttls = settle(wish, most_s=instance.rules.max_ttl_s)
-        self._accounting.check_limit(instance)
+        self.accounting.check_limit(instance)
         now = self._clock()
         session = Session(
             id=SessionId(new_id()),
@@ -371,7 +371,7 @@ class Service:
 
     def usage(self, who: Principal) -> UsageReport:
         """What the instance has used in the window that ends now."""
-        return self._accounting.report(scope(who))
+        return self.accounting.report(scope(who))
 
     def workloads(self, who: Principal, f: WorkloadFilter) -> tuple[list[Workload], int]:
         """A page of jobs outside sessions, sessions and batches, and how many match in all."""

@@ -5,13 +5,17 @@ from __future__ import annotations
 from typing import Annotated, Literal
 from urllib.parse import urlencode
 
+import msgspec
 from fastapi import Query, Request
+from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.responses import Response
 
 from coldplate.api import render
-from coldplate.api.identify import Asker, anyone, instance_of, who
+from coldplate.api.bodies import parse, read_small
+from coldplate.api.identify import Asker, Credentials, anyone, instance_of, who
 from coldplate.api.queries import cursor, cursor_start, moment, page_size, tag_filter
 from coldplate.domain.query import WorkloadFilter
+from coldplate.domain.user import EVERYWHERE, Role
 from coldplate.errors import BadRequest, NotAuthorized, NotOffered
 from coldplate.service import Service
 
@@ -19,6 +23,15 @@ API_VERSIONS = ({"version": "2026-04-15", "status": "live"},)
 WORKLOADS = 50  # in one page, at most
 
 Status = Literal["pending", "in_progress", "completed", "canceled", "failed"]
+
+
+class Configuration(msgspec.Struct, forbid_unknown_fields=True):
+    """Body of `PUT /instances/configuration`."""
+
+    instance_limit: int | None
+
+
+CONFIGURATION = msgspec.json.Decoder(Configuration)
 
 
 class Accounts:
@@ -40,10 +53,19 @@ class Accounts:
         """The instance's usage limit, seconds per window; null if it has none."""
         return render.reply({"instance_limit": instance_of(who(self.service, asker)).limit_s})
 
-    def set_configuration(self, asker: Asker) -> Response:
-        """Refused: the operator sets limits."""
-        who(self.service, asker)
-        raise NotAuthorized("The usage limit of an instance is set by this server's operator.")
+    async def set_configuration(self, request: Request, asker: Asker) -> Response:
+        """Give the instance another usage limit, or none; for managers of the whole account."""
+        wish = parse(CONFIGURATION, await read_small(request))
+        await in_thread(self._set_configuration, asker, wish.instance_limit)
+        return render.nothing()
+
+    def _set_configuration(self, asker: Credentials, limit_s: int | None) -> None:
+        principal = who(self.service, asker)
+        if principal.roles.get(EVERYWHERE) is not Role.MANAGER:
+            raise NotAuthorized("Limits are set by managers of the whole account.")
+        if limit_s is not None and limit_s < 1:
+            raise BadRequest(f"instance_limit is {limit_s} s, less than 1 s.")
+        self.service.accounting.set_limit(instance_of(principal), limit_s)
 
     def account(self, id: str, asker: Asker, plan_id: str | None = None) -> Response:
         """The plans of the caller's account."""
@@ -115,5 +137,5 @@ async def versions() -> Response:
 
 
 async def not_offered(request: Request) -> Response:
-    """A published route that this server has not: usage analytics, interim results, transpiled circuits."""
+    """A published route that this server has not: interim results, transpiled circuits."""
     raise NotOffered(f"{request.scope['method']} {request.scope['path']} is not offered by this server.")

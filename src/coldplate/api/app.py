@@ -10,6 +10,7 @@ from starlette.responses import Response
 
 import coldplate
 from coldplate.api.accounts import Accounts, not_offered, versions
+from coldplate.api.analytics import Analytics
 from coldplate.api.cloud import Cloud
 from coldplate.api.devices import Devices
 from coldplate.api.guard import BASE, OLD, TELLERS, Guard
@@ -40,7 +41,7 @@ QUIET: TelemetryConfig = {
 def runtime_routes(service: Service, settings: Settings, changes: Changes) -> list[Route]:
     """The runtime, under `/api/v1`; `/v1` and `/experimental` are other names of it (see `guard`)."""
     jobs, sessions = Jobs(service, settings, changes), Sessions(service)
-    devices, accounts = Devices(service), Accounts(service)
+    devices, accounts, analytics = Devices(service), Accounts(service), Analytics(service)
     return [
         ("GET", "/jobs/{id}", jobs.read),  # first, because it is asked most often
         ("GET", "/jobs", jobs.list),
@@ -71,7 +72,10 @@ def runtime_routes(service: Service, settings: Settings, changes: Changes) -> li
         ("GET", "/accounts/{id}", accounts.account),
         ("GET", "/workloads", accounts.workloads),
         ("GET", "/tags", accounts.tags),
-        ("GET", "/analytics/{figure}", not_offered),
+        ("GET", "/analytics/usage", analytics.usage),
+        ("GET", "/analytics/usage_grouped", analytics.grouped),
+        ("GET", "/analytics/usage_grouped_by_date", analytics.by_date),
+        ("GET", "/analytics/filters", analytics.filters),
         ("GET", "/versions", versions),
     ]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -14,7 +14,7 @@ from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobState
 from coldplate.domain.query import Workload
-from coldplate.domain.session import Session, SessionState
+from coldplate.domain.session import INTERACTIVE_TTL_S, Session, SessionState
 from coldplate.domain.usage import UsageReport
 from coldplate.errors import ColdplateError, RanTooLong
 from coldplate.outlook import Prospect
@@ -215,7 +215,7 @@ def instance_object(instance: Instance) -> JsonObject:
 
 def _limits(instance: Instance) -> JsonObject:
     """Limits that exist: clients compute with them, so null would be an error."""
-    limits = {"usage_limit_seconds": instance.limit_s, "usage_allocation_seconds": instance.allocation_s}
+    limits = {"usage_limit_seconds": instance.most_s, "usage_allocation_seconds": instance.allocation_s}
     return {key: seconds for key, seconds in limits.items() if seconds is not None}
 
 
@@ -246,11 +246,30 @@ def workload_object(workload: Workload) -> JsonObject:
 
 
 def account_object(instances: Iterable[Instance]) -> JsonObject:
-    """The plans of an account: what its instances share out."""
-    plans = [
-        {"plan_id": i.plan_id, "instance_id": i.id, "backends": i.backends} | _limits(i) for i in instances
-    ]
-    return {"plans": plans}
+    """The plans of an account: what they allow, and what their instances have of it."""
+    plans: dict[str, list[Instance]] = {}
+    for instance in instances:
+        plans.setdefault(instance.plan_id, []).append(instance)
+    return {"plans": [plan_object(id, those) for id, those in plans.items()]}
+
+
+def plan_object(id: str, instances: Sequence[Instance]) -> JsonObject:
+    """One plan of an account. Nothing of it is unallocated: an account has what its instances have."""
+    rules, limits = instances[0].rules, [i.most_s for i in instances]
+    everything = any(i.backends is None for i in instances)
+    value: JsonObject = {
+        "plan_id": id,
+        "instances": [i.id for i in instances],
+        "backends": None if everything else sorted({b for i in instances for b in i.backends or ()}),
+        "max_ttl": rules.max_ttl_s,
+        "active_ttl": rules.max_ttl_s,
+        "interactive_ttl": INTERACTIVE_TTL_S,
+        "usage_allocation_seconds": sum(i.allocation_s or 0 for i in instances),
+        "unallocated_usage_seconds": 0,
+    }
+    if None not in limits:
+        value["usage_limit_seconds"] = sum(limit for limit in limits if limit is not None)
+    return value
 
 
 def search_item(instance: Instance) -> JsonObject:

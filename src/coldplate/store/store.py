@@ -13,6 +13,7 @@ from typing import Any
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from coldplate.domain.analytics import Done
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.job import Job, JobId, JobState
@@ -23,6 +24,7 @@ from coldplate.domain.session import Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
 from coldplate.domain.user import Role, User
 from coldplate.store import (
+    analytics,
     audit,
     backends,
     jobs,
@@ -332,6 +334,10 @@ class Store(Transactions):
     def queue_lengths(self) -> dict[str, int]:
         """Jobs that have not ended, by backend."""
         return self._read(queue.lengths)
+
+    def done(self, instances: Collection[InstanceId], *, start: datetime, end: datetime) -> list[Done]:
+        """Jobs and sessions of some instances that ended in an interval."""
+        return self._read(analytics.done, instances, start=start, end=end)
 
     def workloads(self, f: WorkloadFilter) -> tuple[list[Workload], int]:
         """A page of workloads, and the exact number of all that match."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from coldplate.domain.job import JobState
+from coldplate.domain.user import EVERYWHERE, Role
 
 
 def error(answer) -> tuple[int, int]:
@@ -34,8 +35,39 @@ def test_instance_and_its_limit(api):
     assert api.get("/v1/instances/configuration").json() == {"instance_limit": None}
 
 
-def test_limit_is_the_operators_to_set(api):
-    assert error(api.ask("PUT", "/v1/instances/configuration", json={"instance_limit": 1})) == (403, 1200)
+def set_limit(api, limit_s, **more):
+    return api.ask("PUT", "/v1/instances/configuration", json={"instance_limit": limit_s}, **more)
+
+
+def test_limit_is_set_and_taken_away_by_managers_of_the_account(api):
+    assert set_limit(api, 60).status_code == 204
+    assert api.get("/v1/instances/configuration").json() == {"instance_limit": 60}
+    assert set_limit(api, None).status_code == 204
+    assert api.get("/v1/instances/configuration").json() == {"instance_limit": None}
+
+
+def test_limit_is_not_set_by_managers_of_one_instance(api):
+    (user,) = (user for user in api.store.users() if user.account == "local")
+    api.store.set_role("local", user.name, api.crn, Role.MANAGER)
+    api.store.set_role("local", user.name, EVERYWHERE, Role.READER)
+    assert error(set_limit(api, 60)) == (403, 1200)
+
+
+def test_limit_below_what_was_used_is_refused(api):
+    api.end(api.submit(), JobState.COMPLETED, result=b"{}", usage_s=7.9)
+    assert error(set_limit(api, 6)) == (409, 4050)
+    assert set_limit(api, 7).status_code == 204
+
+
+@pytest.mark.parametrize("limit_s", [0, -1, "much"])
+def test_limit_that_cannot_be_is_refused(api, limit_s):
+    assert set_limit(api, limit_s).status_code == 400
+
+
+def test_plans_tell_what_they_allow(api):
+    (plan,) = api.get("/v1/accounts/local?plan_id=coldplate-plan-open", crn=None).json()["plans"]
+    assert (plan["max_ttl"], plan["interactive_ttl"], plan["usage_limit_seconds"]) == (600, 60, 600)
+    assert (plan["usage_allocation_seconds"], plan["backends"]) == (0, None)
 
 
 def test_account_is_ones_own(api):
@@ -115,6 +147,6 @@ def test_versions_need_no_credentials(api):
     assert api.client.get("/v1/versions").json()["versions"][0]["status"] == "live"
 
 
-@pytest.mark.parametrize("path", ["analytics/usage", "jobs/x/interim_results", "jobs/x/transpiled_circuits"])
+@pytest.mark.parametrize("path", ["jobs/x/interim_results", "jobs/x/transpiled_circuits"])
 def test_what_is_published_but_not_offered_says_so(api, path):
     assert error(api.get(f"/v1/{path}")) == (404, 4040)
