@@ -31,7 +31,7 @@ from coldplate.blobs import LocalBlobs
 from coldplate.changes import Changes
 from coldplate.connection import ACCOUNT_FILE
 from coldplate.data_dir import announced, opened, write_account
-from coldplate.domain.backend import BackendRecord
+from coldplate.domain.backend import BackendRecord, read_record
 from coldplate.domain.instance import Instance, make_crn
 from coldplate.domain.job import JobId
 from coldplate.domain.user import EVERYWHERE, Role, User
@@ -170,7 +170,7 @@ def describe(describing: subprocess.Popen[bytes]) -> list[BackendRecord]:
     if describing.returncode:
         last = errors.decode(errors="replace").strip().splitlines()[-1:] or ["no reason was given"]
         raise CannotStart(f"The catalog can't be described: {last[0]}", solution="Correct the catalog file.")
-    return msgspec.json.decode(records, type=list[BackendRecord])
+    return [read_record(bytes(record)) for record in msgspec.json.decode(records, type=list[msgspec.Raw])]
 
 
 # --- metrics ------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ here knows HTTP, and nothing here opens a job's params beyond the names of their
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -358,7 +358,7 @@ class Service:
 
     def properties(
         self, who: Principal, name: str, *, updated_before: datetime | None, calibration: str | None
-    ) -> dict[str, Any] | None:
+    ) -> Mapping[str, Any] | None:
         """What was calibrated: now, or before a moment; None when nothing is (ideal simulators)."""
         record = self.backend(who, name)
         if calibration is not None:

@@ -10,7 +10,7 @@ from uuid import uuid4
 import msgspec
 from starlette.responses import Response
 
-from coldplate.domain.backend import BackendRecord
+from coldplate.domain.backend import BackendRecord, written
 from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobState
 from coldplate.domain.query import Workload
@@ -36,7 +36,7 @@ def utc(moment: datetime | None) -> str | None:
 
 def reply(value: object, *, status: int = 200) -> Response:
     """A JSON answer; never compressed, because clients ask for identity."""
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")
+    return Response(written(value), status_code=status, media_type="application/json")
 
 
 def nothing() -> Response:

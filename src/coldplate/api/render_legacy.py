@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from uuid import uuid4
 
@@ -110,7 +111,7 @@ def configuration(record: BackendRecord) -> JsonObject:
     qubits = [[qubit] for qubit in range(record.num_qubits)]
     delay = {"name": "delay", "parameters": ["t"], "qasm_def": "gate delay(t) q { }", "coupling_map": qubits}
     gates = [gate for gate in record.configuration["gates"] if gate["name"] != "delay"]
-    value = {"online_date": OLDEST, "coupling_map": None} | record.configuration
+    value = {"online_date": OLDEST, "coupling_map": None} | dict(record.configuration)
     return value | {
         "gates": [*gates, delay],
         "max_experiments": MAX_EXPERIMENTS,
@@ -118,7 +119,7 @@ def configuration(record: BackendRecord) -> JsonObject:
     }
 
 
-def properties(found: JsonObject | None) -> JsonObject:
+def properties(found: Mapping[str, Any] | None) -> JsonObject:
     """What was calibrated, with a delay on every qubit: a client of 2023 can't build a target without it."""
     if found is None:
         return {}
@@ -127,4 +128,4 @@ def properties(found: JsonObject | None) -> JsonObject:
         for qubit in range(len(found["qubits"]))
     ]
     gates = [gate for gate in found["gates"] if gate["gate"] != "delay"]
-    return {"general": []} | found | {"gates": [*gates, *delays]}
+    return {"general": []} | dict(found) | {"gates": [*gates, *delays]}

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import lstsq
-from scipy.optimize import nnls
 
 from coldplate.circuits.layers import Layer
 from coldplate.circuits.parity import signs, to_words
@@ -88,6 +87,8 @@ def learn(one: Study, readings: Readings) -> LayerNoise:
     A string and what the layer makes of it decay alike, so their generators are given the same rate where
     both are in the model: the symmetric choice among the models that can't be told apart.
     """
+    from scipy.optimize import nnls  # only here: 15 MB, which every idle server would pay for
+
     means, variances = readings.means()
     found = decays.fit(np.array(one.depths, dtype=np.float64), means, variances)
     members = tied(one.layer, one.strings)

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
-import msgspec
 from sqlalchemy import Connection, Row, bindparam, delete, select
 from sqlalchemy import insert as plain_insert
 from sqlalchemy.dialects.sqlite import insert
 
-from coldplate.domain.backend import BackendRecord
+from coldplate.domain.backend import BackendRecord, PackedObject, read_record, written
 from coldplate.store.rows import to_micros
 from coldplate.store.tables import backend, calibration, device
 
@@ -26,10 +25,7 @@ ONE = ALL.where(backend.c.name == bindparam("called"))
 
 
 class Records:
-    """Reads backends. They are large and change rarely, so what was read once is kept, by its digest.
-
-    The same value is given to everyone: its dictionaries are not to be changed.
-    """
+    """Reads backends. They are large and change rarely, so what was read once is kept, by its digest."""
 
     def __init__(self) -> None:
         self._known: dict[str, BackendRecord] = {}
@@ -51,7 +47,7 @@ class Records:
         if known is not None:
             return known
         body = connection.execute(select(backend.c.body_json).where(backend.c.digest == digest)).scalar_one()
-        record = msgspec.json.decode(body, type=BackendRecord)
+        record = read_record(body.encode())
         self._known[digest] = record
         return record
 
@@ -73,13 +69,15 @@ def put(connection: Connection, records: Sequence[BackendRecord], now: datetime)
 
 
 def _row(record: BackendRecord, position: int) -> dict[str, Any]:
-    body = msgspec.json.encode(record)
+    body = written(record)
     values = {"name": record.name, "position": position, "digest": sha256(body).hexdigest()}
     return values | {"body_json": body.decode()}
 
 
-def _keep_calibration(connection: Connection, name: str, properties: dict[str, Any], now: datetime) -> None:
-    body = msgspec.json.encode(properties).decode()
+def _keep_calibration(
+    connection: Connection, name: str, properties: Mapping[str, Any], now: datetime
+) -> None:
+    body = written(properties).decode()
     row = insert(calibration).values(
         backend=name, at=to_micros(_calibrated(properties, now)), properties_json=body
     )
@@ -88,7 +86,7 @@ def _keep_calibration(connection: Connection, name: str, properties: dict[str, A
     )
 
 
-def _calibrated(properties: dict[str, Any], now: datetime) -> datetime:
+def _calibrated(properties: Mapping[str, Any], now: datetime) -> datetime:
     """When properties were last updated, as they say; when they don't, now."""
     text = properties.get("last_update_date")
     if text is None:
@@ -97,7 +95,7 @@ def _calibrated(properties: dict[str, Any], now: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def properties_before(connection: Connection, name: str, when: datetime | None) -> dict[str, Any] | None:
+def properties_before(connection: Connection, name: str, when: datetime | None) -> Mapping[str, Any] | None:
     """The newest calibration strictly before a moment; before the first, the first."""
     mine = select(calibration.c.properties_json).where(calibration.c.backend == name)
     newest = mine.order_by(calibration.c.at.desc()).limit(1)
@@ -106,4 +104,4 @@ def properties_before(connection: Connection, name: str, when: datetime | None) 
     found = connection.execute(newest).scalar_one_or_none()
     if found is None:
         found = connection.execute(mine.order_by(calibration.c.at).limit(1)).scalar_one_or_none()
-    return None if found is None else msgspec.json.decode(found)
+    return None if found is None else PackedObject(found.encode())

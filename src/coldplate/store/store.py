@@ -6,7 +6,7 @@ The SQL is in the files beside this one, a file per noun. This one says what is 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -134,7 +134,7 @@ class Store(Transactions):
         """A backend by name."""
         return self._read(self._records.find, name)
 
-    def properties_before(self, name: str, when: datetime | None) -> dict[str, Any] | None:
+    def properties_before(self, name: str, when: datetime | None) -> Mapping[str, Any] | None:
         """The newest calibration strictly before a moment; before the first, the first."""
         return self._read(backends.properties_before, name, when)
 
