@@ -6,6 +6,8 @@
 
 namespace coldplate {
 
+constexpr size_t SLAB = 1 << 16;  // shots that are drawn in one go
+
 struct Settings {
   uint64_t seed = 0;
   int threads = 1;
@@ -128,19 +130,24 @@ template <class R, Layout L> class Runner {
   }
 
   void sample_quiet(S &state, const std::vector<Share> &all, size_t first, size_t count, size_t round) {
-    std::vector<typename Sampler<R, L>::Wanted> wanted(S::lanes);
+    size_t most = 0;
+    for (size_t lane = 0; lane < count; ++lane)
+      if (round < all[first + lane].elements.size()) most = std::max(most, elements_.shots[all[first + lane].elements[round]]);
+    if (!most) return;
+    Sampler<R, L> sampler(state, work_, most);
+    typename Sampler<R, L>::Wanted wanted;
     for (size_t lane = 0; lane < count; ++lane) {
       if (round >= all[first + lane].elements.size()) continue;
       const size_t element = all[first + lane].elements[round];
       const Streams noise(settings_.seed, element, Purpose::noise), outcome(settings_.seed, element, Purpose::outcome);
-      wanted[lane].reserve(elements_.shots[element]);
-      for (size_t shot = 0; shot < elements_.shots[element]; ++shot) {
-        if (quiet(noise.shot(shot))) wanted[lane].push_back({shot, outcome.shot(shot).uniform()});
-        if (shot % 4096 == 0) work_.check();
+      for (size_t shot = 0; shot < elements_.shots[element];) {
+        wanted.clear();
+        for (const size_t end = std::min(elements_.shots[element], shot + SLAB); shot < end; ++shot)
+          if (quiet(noise.shot(shot))) wanted.push_back({shot, outcome.shot(shot).uniform()});
+        sampler.draw(int(lane), wanted, [&](size_t own, uint64_t k) { writer_.write(element, own, k); });
+        work_.check();
       }
     }
-    Sampler<R, L> sampler(state, inner_);
-    sampler.draw(wanted, [&](int lane, size_t shot, uint64_t k) { writer_.write(all[first + lane].elements[round], shot, k); }, work_);
   }
 
   // --- shots in which something does -------------------------------------------------------------
@@ -149,9 +156,7 @@ template <class R, Layout L> class Runner {
     std::vector<std::vector<Eventful>> found(groups.size());
     work_.each(groups.size(), settings_.threads, [&](size_t at, int) {
       for (size_t element : groups_[groups[at]]) list(element, found[at]);
-      std::sort(found[at].begin(), found[at].end(), [](const Eventful &x, const Eventful &y) {
-        return x.op != y.op ? x.op < y.op : x.element != y.element ? x.element < y.element : x.shot < y.shot;
-      });
+      by_operation(found[at]);
     });
     // many from one state follow it to where their ways part; a few of many go all the way together
     struct Unit { const std::vector<Eventful> *from; size_t first, last; };
@@ -170,6 +175,17 @@ template <class R, Layout L> class Runner {
       if (at < alone) follow(*unit.from, unit.first, unit.last, own(thread, 0), own(thread, 1));
       else trajectories(*unit.from, unit.first, unit.last, own(thread, 0), nullptr, 0);
     });
+  }
+
+  // In the order of their operations, else as they were.
+  void by_operation(std::vector<Eventful> &found) {
+    std::vector<size_t> start(program_.ops.size() + 2, 0);
+    for (const Eventful &one : found) ++start[one.op + 1];
+    std::partial_sum(start.begin(), start.end(), start.begin());
+    std::vector<Eventful> ordered(found.size());
+    for (const Eventful &one : found) ordered[start[one.op]++] = one;
+    found.swap(ordered);
+    work_.check();
   }
 
   void list(size_t element, std::vector<Eventful> &found) {
@@ -219,16 +235,13 @@ template <class R, Layout L> class Runner {
     if (leader) state.copy(*leader);
     else state.ground();
     state.advance(at, int(program_.ops.size()));
-    std::vector<typename Sampler<R, L>::Wanted> wanted(lanes);
+    Sampler<R, L> sampler(state, work_, 1);
     for (int lane = 0; lane < lanes; ++lane) {
       const Trajectory &one = state.trajectories[lane];
-      if (one.used) wanted[lane].push_back({one.shot, Streams(settings_.seed, one.element, Purpose::outcome).shot(one.shot).uniform()});
+      if (!one.used) continue;
+      const double u = Streams(settings_.seed, one.element, Purpose::outcome).shot(one.shot).uniform();
+      sampler.draw(lane, {{one.shot, u}}, [&](size_t shot, uint64_t k) { writer_.write(one.element, shot, k, program_.dynamic ? &one.bits : nullptr); });
     }
-    Sampler<R, L> sampler(state, inner_);
-    sampler.draw(wanted, [&](int lane, size_t shot, uint64_t k) {
-      const Trajectory &one = state.trajectories[lane];
-      writer_.write(one.element, shot, k, program_.dynamic ? &one.bits : nullptr);
-    }, work_);
   }
 };
 

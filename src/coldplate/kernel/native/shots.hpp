@@ -93,33 +93,39 @@ class Guide {
 
 constexpr size_t GUIDED = 1 << 13;  // amplitudes, up to which cumulative weights are kept whole
 
-// Draws shots from every lane of a state; wants(lane) lists (shot, u) of it.
+// Draws shots from every lane of a state.
 template <class R, Layout L> class Sampler {
  public:
-  using Wanted = std::vector<std::pair<size_t, double>>;
+  using Wanted = std::vector<std::pair<size_t, double>>;  // shots, and a uniform number for each
 
-  Sampler(State<R, L> &state, int threads) : state_(state), threads_(threads) {}
+  // expected: shots of a lane; for a few, no guide is made.
+  Sampler(State<R, L> &state, Work &work, size_t expected) : state_(state), work_(work) {
+    guided_ = L == Layout::batch && state.size() <= GUIDED;
+    if (guided_) accumulate(expected * 8 >= state.size());
+    else sum_parts();
+  }
 
-  // give(lane, shot, outcome)
-  template <class F> void draw(const std::vector<Wanted> &wanted, F &&give, Work &work) {
-    size_t most = 0;
-    for (const Wanted &one : wanted) most = std::max(most, one.size());
-    if (!most) return;
-    if (L == Layout::batch && state_.size() <= GUIDED) guided(wanted, give, work);
-    else by_parts(wanted, give, work);
+  // give(shot, outcome)
+  template <class F> void draw(int lane, const Wanted &wanted, F &&give) {
+    if (wanted.empty()) return;
+    if (!guided_) return by_parts(lane, wanted, give);
+    const double *own = &cumulative_[size_t(lane)];
+    const double total = own[(state_.size() - 1) * W];
+    for (const auto &[shot, u] : wanted) give(shot, guides_.empty() ? search(own, state_.size(), W, u * total) : guides_[lane].draw(u));
   }
 
  private:
   static constexpr size_t PART = L == Layout::batch ? 256 : 64;
   static constexpr int W = width<R>;
   State<R, L> &state_;
-  int threads_;
-  std::vector<double> cumulative_;
-  Guide guide_;
+  Work &work_;
+  bool guided_;
+  std::vector<double> cumulative_;  // of all lanes; or sums of parts
+  std::vector<Guide> guides_;
 
   static Vec<R> weight(const Amplitude<R> &one) { return one.re * one.re + one.im * one.im; }
 
-  template <class F> void guided(const std::vector<Wanted> &wanted, F &give, Work &work) {
+  void accumulate(bool with_guides) {
     const size_t size = state_.size();
     cumulative_.resize(size * W);
     double sum[W] = {};
@@ -127,18 +133,10 @@ template <class R, Layout L> class Sampler {
       const Vec<R> p = weight(state_.data()[k]);
       for (int lane = 0; lane < W; ++lane) cumulative_[k * W + lane] = sum[lane] += double(p[lane]);
     }
-    for (int lane = 0; lane < W; ++lane) {
-      const double *own = &cumulative_[lane];
-      if (wanted[lane].size() * 8 < size) {
-        for (const auto &[shot, u] : wanted[lane]) give(lane, shot, search(own, size, W, u * sum[lane]));
-        continue;
-      }
-      guide_.build(own, size, W);
-      for (const auto &[shot, u] : wanted[lane]) {
-        give(lane, shot, guide_.draw(u));
-        if (shot % 4096 == 0) work.check();
-      }
-    }
+    if (!with_guides) return;
+    guides_.resize(W);
+    for (int lane = 0; lane < W; ++lane)
+      if (state_.trajectories[lane].used) guides_[lane].build(&cumulative_[lane], size, W);
   }
 
   // The first whose cumulative weight is above x.
@@ -152,10 +150,10 @@ template <class R, Layout L> class Sampler {
     return low;
   }
 
-  // Sums of parts first, then each part once, for all shots that fall into it.
-  template <class F> void by_parts(const std::vector<Wanted> &wanted, F &give, Work &work) {
+  // Where states are large: sums of parts first, then each part once, for all shots that fall into it.
+  void sum_parts() {
     const size_t size = state_.size(), parts = (size + PART - 1) / PART;
-    std::vector<double> sums(parts * W);
+    cumulative_.resize(parts * W);
     state_.in_parts(parts, [&](size_t from, size_t to) {
       for (size_t part = from; part < to; ++part) {
         double sum[W] = {};
@@ -163,21 +161,19 @@ template <class R, Layout L> class Sampler {
           const Vec<R> p = weight(state_.data()[k]);
           for (int lane = 0; lane < W; ++lane) sum[lane] += double(p[lane]);
         }
-        for (int lane = 0; lane < W; ++lane) sums[part * W + lane] = sum[lane];
-        if (part % 64 == 0) work.check();
+        for (int lane = 0; lane < W; ++lane) cumulative_[part * W + lane] = sum[lane];
+        if (part % 64 == 0) work_.check();
       }
     });
-    for (size_t lane = 0; lane < wanted.size(); ++lane)
-      if (!wanted[lane].empty()) one_lane(int(lane), wanted[lane], sums, parts, give, work);
   }
 
-  template <class F> void one_lane(int lane, const Wanted &wanted, const std::vector<double> &sums, size_t parts, F &give, Work &work) {
-    const size_t size = state_.size();
+  template <class F> void by_parts(int lane, const Wanted &wanted, F &give) {
+    constexpr bool batch = L == Layout::batch;
+    const size_t size = state_.size(), parts = cumulative_.size() / W;
     std::vector<double> upto(parts);
     double total = 0;
     for (size_t part = 0; part < parts; ++part) {
-      if (L == Layout::batch) total += sums[part * W + lane];
-      else for (int k = 0; k < W; ++k) total += sums[part * W + k];
+      for (int own = batch ? lane : 0; own < (batch ? lane + 1 : W); ++own) total += cumulative_[part * W + own];
       upto[part] = total;
     }
     std::vector<std::pair<uint32_t, uint32_t>> order(wanted.size());  // part, place in wanted
@@ -192,13 +188,13 @@ template <class R, Layout L> class Sampler {
         double sum = part ? upto[part - 1] : 0;
         for (size_t k = part * PART; k < std::min(size, (size_t(part) + 1) * PART); ++k) {
           const Amplitude<R> &one = state_.data()[k];
-          for (int own = L == Layout::batch ? lane : 0; own < (L == Layout::batch ? lane + 1 : W); ++own)
+          for (int own = batch ? lane : 0; own < (batch ? lane + 1 : W); ++own)
             inside.push_back(sum += double(R(one.re[own] * one.re[own] + one.im[own] * one.im[own])));
         }
-        work.check();
+        work_.check();
       }
       const size_t k = search(inside.data(), inside.size(), 1, wanted[at].second * total);
-      give(lane, wanted[at].first, size_t(part) * PART * (L == Layout::batch ? 1 : W) + k);
+      give(wanted[at].first, size_t(part) * PART * (batch ? 1 : W) + k);
     }
   }
 };
