@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 # One thread per job process: two cores are shared by everything the tests start.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all check format bench lock clean setup
+.PHONY: demo test test-all check format bench bench-accuracy bench-mitigation lock clean setup
 demo: setup
 	$(BIN)/python examples/demo.py
 
@@ -29,6 +29,13 @@ format: setup
 
 bench: setup
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# MITIQ_PYTHON names an interpreter that has mitiq, to be compared with.
+bench-accuracy: setup
+	$(BIN)/python -m benchmarks.accuracy
+
+bench-mitigation: setup
+	$(BIN)/python -m benchmarks.mitigation --peers
 
 setup: .venv/ready
 

@@ -21,6 +21,9 @@ from coldplate.circuits.layers import (
 )
 from coldplate.circuits.rotation import GENERAL, Rotation, columns, fresh_names, split
 
+# made without a gate object each: there are tens of thousands
+RZ, SX = RZGate._standard_gate, SXGate._standard_gate
+
 
 @dataclass(frozen=True)
 class Slot:
@@ -140,8 +143,13 @@ class Writing:
         theta, phi, lam = (Parameter(f"{self.prefix}_{number:06d}_{letter}") for letter in "tpl")
         wire = (self.source.qubits[qubit],)
         if self.rotation.native:
-            turns = (RZGate(lam), SXGate(), RZGate(theta), SXGate(), RZGate(phi))
-            self.written.extend(CircuitInstruction(one, wire) for one in (turns[:4] if measured else turns))
+            root = CircuitInstruction.from_standard(SX, wire, ())
+            before, between, behind = (
+                CircuitInstruction.from_standard(RZ, wire, (one,)) for one in (lam, theta, phi)
+            )
+            self.written += (
+                (before, root, between, root) if measured else (before, root, between, root, behind)
+            )
             self.angles.append({0: theta, 2: lam} if measured else {0: theta, 1: phi, 2: lam})
         else:
             gate = GENERAL[self.rotation.name](theta, phi, lam)

@@ -137,7 +137,7 @@ def fill(
 ) -> list[tuple[int, CircuitInstruction]]:
     """What happens in a window, with its times: a sequence where it fits, else a delay."""
     wire = (circuit.qubits[window.qubit],)
-    turn = CircuitInstruction(XGate(), wire)
+    turn = CircuitInstruction.from_standard(XGate._standard_gate, wire, ())
     pulses = PULSES[options.sequence]
     each = length(turn, (window.qubit,))
     slack = window.stop - window.start - each * len(pulses)
@@ -158,7 +158,7 @@ def fill(
             before, behind = pulses[number]
             if before:
                 add(RZGate(before), now)
-            add(XGate(), now)
+            pieces.append((now, turn))
             now += each
             if behind:
                 add(RZGate(behind), now)

@@ -1,0 +1,199 @@
+"""How right mitigated values are at equal total shots: our techniques, the client's own, and a peer's.
+
+python -m benchmarks.accuracy [--repeats N] [--shots N] [--mitiq PYTHON]
+
+A live server emulates a Heron with its calibrated noise; the unmodified client submits. Executions are
+counted with calibration; what layer-noise learning took is told beside. `--mitiq` names an interpreter that
+has mitiq (GPL-3, so it is never one of our dependencies): it folds and fits, the server runs its circuits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import trotter
+from coldplate.client import pointed_at
+from coldplate.testing import running_server
+
+BACKEND = "emu_heron_r1"
+OUT = Path(__file__).with_name("accuracy.jsonl")
+LEVELS: dict[str, dict[str, Any]] = {
+    "level 0": {"resilience_level": 0},
+    "level 1 (TREX)": {"resilience_level": 1},
+    "level 2 (ZNE)": {"resilience_level": 2},
+    "PEA": {
+        "resilience_level": 1,
+        "resilience": {"zne_mitigation": True, "zne": {"amplifier": "pea", "noise_factors": [1, 1.5, 2]}},
+    },
+    "PEC": {"resilience_level": 1, "resilience": {"pec_mitigation": True, "pec": {"max_overhead": None}}},
+}
+CLIENT_BASES = 3  # that the client's grouping makes of these observables; ours makes two
+Values = tuple[np.ndarray, np.ndarray]
+
+MITIQ = """
+import json, sys
+from qiskit import qasm2
+from mitiq.zne.scaling import fold_gates_at_random
+from mitiq.zne.inference import ExpFactory
+asked = json.load(sys.stdin)
+if "values" in asked:
+    found = []
+    for row in asked["values"]:
+        try:
+            found.append(float(ExpFactory.extrapolate(asked["factors"], row, asymptote=0.0)))
+        except Exception:
+            found.append(float("nan"))
+    print(json.dumps(found))
+else:
+    circuit = qasm2.loads(asked["qasm"], custom_instructions=qasm2.LEGACY_CUSTOM_INSTRUCTIONS)
+    fixed = {"single": 1.0}
+    folded = [fold_gates_at_random(circuit, factor, fidelities=fixed) for factor in asked["factors"]]
+    print(json.dumps([qasm2.dumps(one) for one in folded]))
+"""
+
+
+def ours(
+    service: Any, options: dict[str, Any], repeats: int, shots: int
+) -> Iterator[tuple[Values, dict[str, Any]]]:
+    """Values and errors of each repeat, and what was run for them."""
+    from qiskit_ibm_runtime import EstimatorV2
+
+    backend = service.backend(BACKEND)
+    pub = trotter.compiled(backend)
+    options = json.loads(json.dumps(options))
+    level = options.pop("resilience_level")
+    # what a job of 1000 shots would take says with how many shots one of the wanted size is run
+    trial = EstimatorV2(backend, options={**options, "default_shots": 1000, "resilience_level": level})
+    first = trial.run([pub]).result()
+    if models := first.metadata["resilience"].get("layer_noise_model"):
+        options["resilience"]["layer_noise_model"] = models
+    ratio = shots / first.metadata["coldplate"]["applied"]["total_executions"]
+    estimator = EstimatorV2(
+        backend, options={**options, "default_shots": round(1000 * ratio), "resilience_level": level}
+    )
+    learning = first.metadata["coldplate"]["applied"].get("learning", {}).get("executions", 0)
+    for repeat in range(repeats):
+        estimator.options.seed_estimator = repeat
+        result = estimator.run([pub]).result()
+        run = result.metadata["coldplate"]["applied"]["total_executions"]
+        yield (result[0].data.evs, result[0].data.stds), {"executions": run, "learning": learning}
+
+
+def clients(service: Any, repeats: int, shots: int) -> Iterator[tuple[Values, dict[str, Any]]]:
+    """The same by the client's own estimator, which mitigates what our executor gives."""
+    from qiskit_ibm_runtime.executor_estimator import Estimator
+
+    backend = service.backend(BACKEND)
+    circuit, observables = trotter.compiled(backend)
+    each = shots // (len(trotter.FACTORS) * CLIENT_BASES + 1)
+    for _ in range(repeats):
+        estimator = Estimator(backend, options={"resilience_level": 2, "default_shots": each})
+        job = estimator.run([(circuit, observables)])
+        result = job.result()
+        run = each * (len(trotter.FACTORS) * CLIENT_BASES + 1)
+        yield (
+            (np.asarray(result[0].data.evs), np.asarray(result[0].data.stds)),
+            {"executions": run, "learning": 0},
+        )
+
+
+def mitiqs(service: Any, python: str, repeats: int, shots: int) -> Iterator[tuple[Values, dict[str, Any]]]:
+    """ZNE by mitiq: it folds and fits, with readout undone by us, since it was asked for gates only."""
+    from qiskit import qasm2
+    from qiskit_ibm_runtime import EstimatorV2
+
+    backend = service.backend(BACKEND)
+    circuit, observables = trotter.compiled(backend)
+    narrow = trotter.compiled_narrow(circuit)
+    factors = list(trotter.FACTORS)
+    each = shots // (len(factors) * 2 + 1)
+    for repeat in range(repeats):
+        texts = ask_mitiq(python, {"qasm": qasm2.dumps(narrow), "factors": factors})
+        folded = [trotter.widened(text, backend) for text in texts]
+        estimator = EstimatorV2(backend, options={"default_shots": each, "seed_estimator": repeat})
+        result = estimator.run([(one, observables) for one in folded]).result()
+        values = np.array([one.data.evs for one in result]).T
+        found = np.array(ask_mitiq(python, {"values": values.tolist(), "factors": factors}))
+        run = result.metadata["coldplate"]["applied"]["total_executions"]
+        yield (found, np.full(len(found), np.nan)), {"executions": run, "learning": 0}
+
+
+def ask_mitiq(python: str, question: dict[str, Any]) -> Any:
+    """What mitiq makes of something, in its own process."""
+    done = subprocess.run(
+        [python, "-W", "ignore", "-c", MITIQ],
+        input=json.dumps(question),
+        stdout=subprocess.PIPE,
+        text=True,
+        check=True,
+    )
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+def summary(method: str, runs: list[tuple[Values, dict[str, Any]]]) -> dict[str, Any]:
+    """Bias, RMS error and errors as told, per observable."""
+    evs = np.array([values for (values, _), _ in runs])
+    stds = np.array([errors for (_, errors), _ in runs])
+    wrong = evs - trotter.exact()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return {
+            "method": method,
+            **runs[0][1],
+            "repeats": len(runs),
+            "bias": np.nanmean(wrong, axis=0).round(4).tolist(),
+            "rms": np.sqrt(np.nanmean(wrong**2, axis=0)).round(4).tolist(),
+            "told": np.nanmean(stds, axis=0).round(4).tolist(),
+            "spread": np.nanstd(evs, axis=0).round(4).tolist(),
+        }
+
+
+def show(rows: list[dict[str, Any]]) -> None:
+    """The rows as a table."""
+    table = Table("method", "executions", "learning", "bias", "RMS error", "std told", "std seen")
+    for row in rows:
+        cells = (
+            " ".join(f"{value:+.3f}" for value in row[name]) for name in ("bias", "rms", "told", "spread")
+        )
+        table.add_row(row["method"], str(row["executions"]), str(row["learning"]), *cells)
+    console = Console(width=170)
+    console.print(f"Exact values of {', '.join(trotter.NAMES)}: {trotter.exact().round(4).tolist()}")
+    console.print(table)
+
+
+def main() -> None:
+    """Run all methods."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.accuracy", description=__doc__)
+    parser.add_argument("--repeats", type=int, default=12)
+    parser.add_argument("--shots", type=int, default=40_000)
+    parser.add_argument("--mitiq", default=os.environ.get("MITIQ_PYTHON"))
+    wanted = parser.parse_args()
+    warnings.simplefilter("ignore", DeprecationWarning)
+    rows = []
+    with tempfile.TemporaryDirectory() as data, running_server(data=Path(data) / "server") as server:
+        with pointed_at(server.url, server.key, server.crn) as service:
+            for method, options in LEVELS.items():
+                rows.append(summary(method, list(ours(service, options, wanted.repeats, wanted.shots))))
+            rows.append(summary("client's level 2", list(clients(service, wanted.repeats, wanted.shots))))
+            if wanted.mitiq:
+                found = list(mitiqs(service, wanted.mitiq, wanted.repeats, wanted.shots))
+                rows.append(summary("TREX + mitiq's ZNE", found))
+    show(rows)
+    with OUT.open("a") as out:
+        out.writelines(json.dumps(row) + "\n" for row in rows)
+
+
+if __name__ == "__main__":
+    main()
