@@ -22,14 +22,13 @@ WANTS = update(job).where(*_IT).values(asked=bindparam("now"), estimated_s=bindp
 GOES = update(job).where(*_IT, job.c.asked.is_not(None)).values(asked=None, driving=bindparam("now"))
 DRIVES = select(job.c.driving, job.c.held_s).where(*_IT, job.c.driving.is_not(None))
 LEAVES = update(job).where(*_IT, job.c.driving.is_not(None)).values(driving=None, held_s=bindparam("for_s"))
-OTHERS = select(
-    exists().where(
-        in_state(job, JobState.RUNNING),
-        job.c.backend == select(_OTHER.c.backend).where(_OTHER.c.id == bindparam("this")).scalar_subquery(),
-        job.c.id != bindparam("this"),
-        or_(job.c.driving.is_not(None), job.c.asked.is_not(None)),
-    )
-)
+_BESIDE = [
+    in_state(job, JobState.RUNNING),
+    job.c.backend == select(_OTHER.c.backend).where(_OTHER.c.id == bindparam("this")).scalar_subquery(),
+    job.c.id != bindparam("this"),
+]
+OTHERS = select(exists().where(*_BESIDE, or_(job.c.driving.is_not(None), job.c.asked.is_not(None))))
+WAITS = select(exists().where(*_BESIDE, job.c.asked.is_not(None)))
 
 
 def ask(
@@ -57,13 +56,13 @@ def grant(connection: Connection, id: JobId, fence: int, *, now: datetime) -> bo
 
 
 def leave(connection: Connection, id: JobId, fence: int, *, now: datetime) -> bool:
-    """A job has left its device, by its own word; False when it didn't drive it."""
+    """A job has left its device, by its own word; whether another one waits for it."""
     row = connection.execute(DRIVES, _attempt(id, fence)).one_or_none()
     if row is None:
         return False
     held_s = row.held_s + max(0.0, (now - to_moment(row.driving)).total_seconds())
     connection.execute(LEAVES, _attempt(id, fence) | {"for_s": held_s})
-    return True
+    return bool(connection.execute(WAITS, {"this": id}).scalar_one())
 
 
 def _attempt(id: JobId, fence: int) -> dict[str, Any]:

@@ -50,6 +50,17 @@ def test_who_comes_after_another_who_waits_has_to_wait(store, running, ask, now)
     assert ask(third) is False
 
 
+@pytest.mark.parametrize("waits", [True, False])
+def test_leaving_a_device_wakes_the_scheduler_if_another_waits_for_it(store, running, ask, now, told, waits):
+    first, second, _elsewhere = running(0), running(1), ask(running(0, backend="eagle"))
+    ask(first)
+    if waits:
+        ask(second)
+    told.clear()
+    store.leave_device(first.id, 1, now=now)
+    assert told == ([first.id] if waits else [])
+
+
 @pytest.mark.parametrize("fence", [0, 2])
 def test_other_attempts_of_a_job_neither_ask_nor_drive_nor_leave(store, running, ask, now, fence):
     job = running()
