@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 # One thread per job process: two cores are shared by everything the tests start.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all check format bench bench-accuracy bench-mitigation lock clean setup
+.PHONY: demo test test-all check format bench bench-accuracy bench-mitigation torture lock clean setup
 demo: setup
 	$(BIN)/python examples/demo.py
 
@@ -36,6 +36,12 @@ bench-accuracy: setup
 
 bench-mitigation: setup
 	$(BIN)/python -m benchmarks.mitigation --peers
+
+# Harm for a minute and all that has to follow: two in all. MINUTES=120 SEED=7 as wanted; MUTANTS=1 for the mistakes
+# that it has to find.
+MINUTES ?= 1
+torture: setup
+	$(BIN)/python -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(MUTANTS),--mutants)
 
 setup: .venv/ready
 

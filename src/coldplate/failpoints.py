@@ -17,7 +17,7 @@ from pathlib import Path
 
 JOURNAL = "journal"
 
-# What a job passes, in this order (T1 to T12), and two places where a disk may fail.
+# What a job passes, in this order (T1 to T12), and where a disk may be full.
 POINTS = (
     "T1-body-received",
     "T2-params-stored",

@@ -36,6 +36,22 @@ def test_json_lines_have_level_name_and_time(capsys):
     assert told["timestamp"].endswith("Z")
 
 
+@pytest.mark.parametrize("log_format", ["console", "json"])
+def test_traceback_shows_no_local_variables(capsys, log_format):
+    logs.configure(log_format)
+
+    def fail(key):
+        raise ValueError("the key is wrong")
+
+    try:
+        fail("_".join(("cp", "secret")))
+    except ValueError:
+        logging.getLogger("coldplate.test").exception("failed")
+    told = capsys.readouterr().err
+    assert "the key is wrong" in told
+    assert "cp_secret" not in told
+
+
 def test_error_is_logged_with_its_traceback(capsys):
     logs.configure("json")
     try:

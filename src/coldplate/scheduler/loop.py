@@ -133,6 +133,9 @@ class Loop:
         """Carry a decision out; whether that changed anything. One that fails keeps no other back."""
         try:
             return self._carry_out(decision)
+        except Unavailable as error:
+            log.warning("%r has to wait: %s", decision, error.message)
+            return False
         except Exception:
             log.exception("%r failed; it is decided again.", decision)
             return False
@@ -293,9 +296,12 @@ class Loop:
             try:
                 self._finish(receipt)
                 return True
-            except Exception as error:
+            except Unavailable as error:
+                log.warning("The end of job %s has to wait: %s", receipt.job, error.message)
+                passes = True
+            except Exception:
                 log.exception("The end of job %s could not be stored.", receipt.job)
-                passes = isinstance(error, Unavailable)
+                passes = False
             if self._stopping.is_set() or (attempt > len(FINISH_PAUSES_S) and not passes):
                 break
             self._stopping.wait(pause_s)

@@ -43,6 +43,7 @@ class Child:
     stderr: int  # file descriptor of an unnamed file: what it wrote
     offers: int  # file descriptor: what it leaves for the next jobs of its owner
     spare: bool  # born before its ticket came
+    rehearses: Ticket | None = None  # what a spare one's rehearsal is like
     oom_kills: int = 0  # of the machine, when it started
     ticket: Ticket | None = None  # None: it waits for one
     words: bytes = b""  # what it has said on `receipt`

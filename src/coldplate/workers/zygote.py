@@ -244,6 +244,7 @@ class Zygote:
         elif self._rehearse is not None and len(self._waiting()) < self._spares:
             with contextlib.suppress(OSError):  # then there is none
                 child = give_birth(self._entry, partial(self._rehearse, self._last))
+                child.rehearses = self._last
                 self._children[child.pid] = child
             self._quiet_since = now
 
@@ -323,7 +324,7 @@ class Zygote:
             self._start(ticket)  # it had died before its ticket came: the job is not to blame
         elif ended is not None:
             self._tell(ended)
-        elif not child.killed:
+        elif not child.killed and child.rehearses is self._last:
             self._last = None  # no other spare before the next job: this one's fate may be theirs
 
     def _end_all(self) -> None:

@@ -1,0 +1,269 @@
+"""The checker: what must be true, from journals of all parties, the API, and last the store itself."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from coldplate.audit import audit
+from coldplate.blobs import LocalBlobs
+from coldplate.store.store import Store
+from torture.journal import Line
+from torture.load import FINAL
+from torture.world import FAIR
+
+ORDER = {"Queued": 0, "Running": 1, **dict.fromkeys(FINAL, 2)}
+ENOUGH = 10  # jobs that wait, so that nobody is idle by accident
+CREATED_BY_MISTAKE = "The job's inputs are missing"
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Something that must never be."""
+
+    invariant: str  # I1 to I14
+    what: str
+
+
+@dataclass
+class Evidence:
+    """All that was written down or can still be read."""
+
+    clients: list[Line]
+    harm: list[Line]
+    points: list[Line]
+    overlaps: list[Line]
+    states: dict[str, str]  # at the end, by job, as the API has them
+    again: dict[str, str]  # the same after a restart
+    database: Path
+    blobs: Path
+    leaks: list[str]
+
+
+def violations(e: Evidence) -> list[Violation]:
+    """Everything that is wrong."""
+    with contextlib.closing(sqlite3.connect(e.database)) as connection:
+        rows = {
+            row[0]: dict(zip(("id", "state", "reason", "fence", "usage", "instance"), row, strict=True))
+            for row in connection.execute("SELECT id, state, reason, fence, usage_s, instance FROM job")
+        }
+        tags = list(connection.execute("SELECT tag, job FROM job_tag"))
+    return [
+        *accepted_jobs_end(e, rows),
+        *states_go_forward(e),
+        *drivers_are_alone(e),
+        *ends_are_fenced(e),
+        *results_are_right(e),
+        *nothing_is_doubled(e, tags),
+        *cancels_hold(e, rows),
+        *others_see_nothing(e),
+        *answers_last(e),
+        *(Violation("I11", leak) for leak in e.leaks),
+        *store_is_whole(e),
+        *shares_are_fair(e),
+    ]
+
+
+def of(lines: Iterable[Line], *acts: str) -> Iterator[Line]:
+    """The lines of some acts."""
+    return (line for line in lines if line["act"] in acts)
+
+
+def deleted(e: Evidence) -> set[str]:
+    """Jobs that somebody tried to delete."""
+    return {line["job"] for line in of(e.clients, "delete")}
+
+
+def accepted_jobs_end(e: Evidence, rows: dict[str, dict]) -> Iterator[Violation]:
+    """I1: every job whose id was told exists, and has ended; none failed, for all are right."""
+    for line in of(e.clients, "submitted"):
+        job = line["job"]
+        if job is None or job in deleted(e):
+            continue
+        state = e.states.get(job)
+        if state not in FINAL:
+            yield Violation("I1", f"Job {job} was accepted and is {state}.")
+        elif state == "Failed" and CREATED_BY_MISTAKE in (rows[job]["reason"] or ""):
+            yield Violation("I1", f"Job {job} was accepted without its inputs.")
+        elif state == "Failed" and "session" not in (rows[job]["reason"] or ""):
+            yield Violation("I1", f"Job {job} failed: {rows[job]['reason']}")
+
+
+def states_go_forward(e: Evidence) -> Iterator[Violation]:
+    """I2: nobody has ever seen a job go back, or change its end."""
+    seen: dict[str, list[str]] = defaultdict(list)
+    for line in of(e.clients, "state"):
+        if line["state"] in ORDER:
+            seen[line["job"]].append(line["state"])
+    for job, states in seen.items():
+        steps = [ORDER[state] for state in states]
+        if steps != sorted(steps) or len({state for state in states if state in FINAL}) > 1:
+            yield Violation("I2", f"Job {job} was seen as {' '.join(dict.fromkeys(states))}.")
+
+
+def drivers_are_alone(e: Evidence) -> Iterator[Violation]:
+    """I3: while the driver of a device or job lives, there is no other."""
+    for line in e.overlaps:
+        yield Violation("I3", f"{line['of']}: {line['job']}/{line['fence']} beside {line['other']}.")
+
+
+def ends_are_fenced(e: Evidence) -> Iterator[Violation]:
+    """I5: a job ends once, by its last attempt; fences only grow."""
+    ends = Counter(line["job"] for line in e.points if line["point"] == "T10-end-committed")
+    for job, times in ends.items():
+        if times > 1:
+            yield Violation("I5", f"Job {job} ended {times} times.")
+    claims: dict[str, list[int]] = defaultdict(list)
+    for line in e.points:
+        if line["point"] == "T5-claim-committed":
+            claims[line["job"]].append(line["fence"])
+    for job, fences in claims.items():
+        if len(set(fences)) != len(fences):
+            yield Violation("I5", f"Job {job} was given out with the same fence twice: {fences}.")
+
+
+def results_are_right(e: Evidence) -> Iterator[Violation]:
+    """I6 and I7: a result is whole, of its job, and the same whenever it is read."""
+    digests: dict[str, set[str]] = defaultdict(set)
+    for line in of(e.clients, "result", "official result"):
+        if line["right"] is False:
+            yield Violation("I7", f"The result of job {line['job']} is another's.")
+        if line.get("status", 200) == 200 and "digest" in line:
+            digests[line["job"]].add(line["digest"])
+        elif line.get("status", 200) not in (200, 204, 404):
+            yield Violation("I6", f"The result of job {line['job']} is answered with {line['status']}.")
+    for job, different in digests.items():
+        if len(different) > 1:
+            yield Violation("I6", f"The result of job {job} has changed.")
+
+
+def nothing_is_doubled(e: Evidence, tags: list[tuple[str, str]]) -> Iterator[Violation]:
+    """I10: a submission makes at most one job, and the one whose id was told."""
+    made: dict[int, set[str]] = defaultdict(set)
+    for tag, job in tags:
+        made[int(tag.removeprefix("n"))].add(job)
+    gone = deleted(e)
+    for line in of(e.clients, "submitted"):
+        if line["job"] and line["job"] not in gone:
+            made[line["number"]].add(line["job"])
+    excused = meanwhile_jumped(e)
+    for number, jobs in made.items():
+        if len(jobs) > 1 and number not in excused:
+            yield Violation("I10", f"Submission {number} made {len(jobs)} jobs.")
+
+
+def meanwhile_jumped(e: Evidence) -> set[int]:
+    """Submissions between whose tries the clock jumped by hours: they look like wishes of another day."""
+    jumps = [line["at"] for line in of(e.harm, "jumped")]
+    began = {line["number"]: line["at"] for line in of(e.clients, "submit")}
+    ended = {line["number"]: line["at"] for line in of(e.clients, "submitted")}
+    last = max((line["at"] for line in e.clients), default=0.0)
+    return {n for n, at in began.items() if any(at < jump < ended.get(n, last) for jump in jumps)}
+
+
+def cancels_hold(e: Evidence, rows: dict[str, dict]) -> Iterator[Violation]:
+    """I2: who was told that a job is cancelled never finds it otherwise; who was told no, finds it ended."""
+    for line in of(e.clients, "cancel"):
+        state = rows.get(line["job"], {}).get("state")
+        if line["status"] == 204 and state != "Cancelled":
+            yield Violation("I2", f"Job {line['job']} was cancelled and is {state}.")
+
+
+def others_see_nothing(e: Evidence) -> Iterator[Violation]:
+    """I12: a job of another tenant is as unknown as one that never was."""
+    for line in of(e.clients, "pry"):
+        if line["status"] != 404:
+            yield Violation("I12", f"Job {line['job']} was shown to a stranger ({line['status']}).")
+
+
+def answers_last(e: Evidence) -> Iterator[Violation]:
+    """I13: a restart changes no end."""
+    for job, state in e.states.items():
+        if state in FINAL and e.again.get(job) != state:
+            yield Violation("I13", f"Job {job} was {state} and is {e.again.get(job)} after a restart.")
+    seen = {line["job"]: line["state"] for line in of(e.clients, "state") if line["state"] in FINAL}
+    for job, state in seen.items():
+        if job not in deleted(e) and e.again.get(job) != state:
+            yield Violation("I13", f"Job {job} was seen as {state} and is {e.again.get(job)}.")
+
+
+def store_is_whole(e: Evidence) -> Iterator[Violation]:
+    """I8 and I14: tables and files agree, charges too; nothing is held by nobody."""
+    with contextlib.closing(Store(f"sqlite:///{e.database}")) as store:
+        for problem in audit(store, LocalBlobs(e.blobs)).problems:
+            yield Violation("I8" if "charged" in problem else "I14", problem)
+    with contextlib.closing(sqlite3.connect(e.database)) as connection:
+        held = connection.execute("SELECT id FROM job WHERE state IN ('Queued', 'Running')").fetchall()
+        owners = connection.execute(
+            "SELECT id FROM session WHERE state = 'active' AND mode = 'dedicated' AND closed IS NOT NULL"
+        ).fetchall()
+    yield from (Violation("I11", f"Job {id} still waits or runs.") for (id,) in held)
+    yield from (Violation("I11", f"Session {id} is closed and owns a device.") for (id,) in owners)
+
+
+def shares_are_fair(e: Evidence) -> Iterator[Violation]:
+    """I9: no gap is larger than the bound."""
+    gap, bound = fairness(e)
+    if gap > bound:
+        yield Violation("I9", f"The gap between shares is {gap:.3f}, more than {bound:.3f}.")
+
+
+# --- fairness -----------------------------------------------------------------------------------
+
+
+def fairness(e: Evidence) -> tuple[float, float]:
+    """I9: the largest gap between the shares of tenants that always had work waiting, and its bound.
+
+    Shares are quantum seconds over allocation, from the start until the first moment at which one of them had
+    nothing waiting. The bound is that of start-time fair queueing: two of the longest jobs over allocations.
+    """
+    owner = {line["job"]: line["tenant"] for line in with_tenant(e.clients) if line["tenant"] in FAIR}
+    until = first_idle(e.points, owner)
+    with contextlib.closing(sqlite3.connect(e.database)) as connection:
+        seconds = dict(connection.execute("SELECT job, seconds FROM usage WHERE backend = 'emu_fair'"))
+    longest, gap = max(seconds.values(), default=0.0), 0.0
+    used = dict.fromkeys(FAIR, 0.0)
+    for line in e.points:
+        if line["point"] == "T10-end-committed" and line["job"] in owner and line["at"] < until:
+            used[owner[line["job"]]] += seconds.get(line["job"], 0.0)
+            shares = [used[each] / FAIR[each] for each in FAIR]
+            gap = max(gap, max(shares) - min(shares))
+    return gap, 2 * longest / min(FAIR.values())
+
+
+def with_tenant(clients: list[Line]) -> Iterator[Line]:
+    """The lines of accepted jobs, with their tenant."""
+    tenants = {line["number"]: line["tenant"] for line in of(clients, "submit")}
+    for line in of(clients, "submitted"):
+        if line["job"]:
+            yield line | {"tenant": tenants[line["number"]]}
+
+
+def first_idle(points: list[Line], owner: dict[str, str]) -> float:
+    """The first moment, after all had work waiting, at which one of the owners had none."""
+    waiting: dict[str, set[str]] = {tenant: set() for tenant in FAIR}
+    busy = False
+    for line in points:
+        tenant = owner.get(line.get("job", ""))
+        if tenant is None:
+            continue
+        if line["point"] == "T3-job-committed":
+            waiting[tenant].add(line["job"])
+        elif line["point"] == "T5-claim-committed":
+            waiting[tenant].discard(line["job"])
+        busy = busy or all(len(jobs) >= ENOUGH for jobs in waiting.values())
+        if busy and not all(waiting.values()):
+            return float(line["at"])
+    return float("inf")
+
+
+def states_of(lines: Iterable[bytes]) -> dict[str, str]:
+    """States by job, from pages of the API's list."""
+    return {
+        job["id"]: job["status"].partition(" - ")[0] for page in lines for job in json.loads(page)["jobs"]
+    }
