@@ -1,4 +1,4 @@
-"""Twirling and decoupling are seen to help on a device whose noise they are made for: detuning, ZZ, over-rotation."""
+"""Twirling and decoupling help on a device whose noise they are made for: detuning, ZZ, over-rotation."""
 
 from __future__ import annotations
 
