@@ -16,7 +16,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import latency, over_http
+from benchmarks import latency, over_http, scale
 from benchmarks.in_process import BENCHES, runners
 
 OUT = Path(__file__).with_name("out.jsonl")
@@ -71,7 +71,7 @@ def show(rows: list[Row]) -> None:
 
 def main() -> None:
     """Run the named benchmarks, or all."""
-    over_live = over_http.BENCHES | {"latency": latency.latency}
+    over_live = over_http.BENCHES | scale.BENCHES | {"latency": latency.latency}
     names = [*BENCHES, *over_live]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", choices=[[], *names], default=[])

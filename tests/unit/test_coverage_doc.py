@@ -71,7 +71,7 @@ def test_every_option_is_listed_as_honoured_or_refused(make_coverage, program):
         ("POST /api/v1/jobs", "honoured"),
         ("POST /identity/token", "honoured"),
         ("GET /api/v1/jobs/{id}/interim_results", "refused"),
-        ("PUT /api/v1/instances/configuration", "refused"),
+        ("PUT /api/v1/instances/configuration", "honoured"),
     ],
 )
 def test_endpoint_is_listed_with_its_standing(make_coverage, endpoint, standing):

@@ -36,7 +36,10 @@ def snapshot(
     return Snapshot(
         backends=tuple(backends),
         waiting=tuple(_waiting(connection, reserved, now=now, number=max(free_slots, 1))),
-        running=tuple(_running(row, now, alive) for row in connection.execute(_attempts())),
+        running=tuple(
+            _running(row, now, alive)
+            for row in sorted(connection.execute(_attempts()), key=lambda row: row.number)
+        ),
         sessions=tuple(sessions.alive(connection)),
         shares=_shares(connection, now),
         free_slots=free_slots,
@@ -48,7 +51,7 @@ def _waiting(
     connection: Connection, reserved: list[Reservation], *, now: datetime, number: int
 ) -> list[Waiting]:
     """The heads of all lines, and of what reservations bring forward, in the order of acceptance."""
-    rows = {row.number: row for row in connection.execute(_heads(number))}
+    rows = {row.number: row for row in connection.execute(HEADS, {"most": number})}
     for each in reserved:
         if each.claim is Claim.PRIORITY and each.holds(now):
             inside = [job.c.backend == each.backend, job.c.instance == each.instance]
@@ -61,28 +64,53 @@ def _waiting(
     ]
 
 
-@cache  # to put a statement together takes longer than to run it
-def _heads(number: int) -> Select[Any]:
-    """The oldest queued jobs of each line: of an instance on a backend, alone or of one session.
-
-    No plan starts more of one line than there are free processes. A session's jobs are a line of their own,
-    because they may start before everything that stands in front of them.
-    """
-    line = select(job.c.backend, job.c.instance, job.c.session).where(in_state(job, JobState.QUEUED))
-    lines, other = line.distinct().subquery(), job.alias()
-    same = [
-        in_state(other, JobState.QUEUED),
-        other.c.backend == lines.c.backend,
-        other.c.instance == lines.c.instance,
-        other.c.session.is_not_distinct_from(lines.c.session),
-    ]
-    first = select(other.c.number).where(*same).order_by(other.c.number).limit(number)
-    return select(*HEAD).join(lines, job.c.number.in_(first.correlate(lines))).order_by(job.c.number)
+# The oldest queued jobs of each line: of an instance on a backend, alone or of one session.
+# No plan starts more of one line than there are free processes. A session's jobs are a line of their own,
+# because they may start before everything that stands in front of them. The recursion jumps from the first
+# job of a line to that of the next, along the index: what stands in between is never looked at.
+HEADS = text("""
+    WITH RECURSIVE line(number) AS (
+        SELECT (
+            SELECT number FROM job WHERE state = 'Queued'
+            ORDER BY backend, instance, session, number LIMIT 1
+        )
+        UNION ALL
+        SELECT coalesce(
+            (
+                SELECT next.number FROM job AS next
+                WHERE next.state = 'Queued' AND next.backend = first.backend
+                AND next.instance = first.instance AND next.session > ifnull(first.session, '')
+                ORDER BY next.session, next.number LIMIT 1
+            ),
+            (
+                SELECT next.number FROM job AS next
+                WHERE next.state = 'Queued' AND next.backend = first.backend
+                AND next.instance > first.instance
+                ORDER BY next.instance, next.session, next.number LIMIT 1
+            ),
+            (
+                SELECT next.number FROM job AS next
+                WHERE next.state = 'Queued' AND next.backend > first.backend
+                ORDER BY next.backend, next.instance, next.session, next.number LIMIT 1
+            )
+        )
+        FROM line JOIN job AS first ON first.number = line.number
+    )
+    SELECT job.number, job.id, job.instance, job.backend, job.session, job.created
+    FROM line JOIN job AS first ON first.number = line.number
+    JOIN job ON job.number IN (
+        SELECT own.number FROM job AS own
+        WHERE own.state = 'Queued' AND own.backend = first.backend
+        AND own.instance = first.instance AND own.session IS first.session
+        ORDER BY own.number LIMIT :most
+    )
+    ORDER BY job.number
+""")
 
 
 @cache
 def _attempts() -> Select[Any]:
-    return select(job).where(in_state(job, JobState.RUNNING)).order_by(job.c.number)
+    return select(job).where(in_state(job, JobState.RUNNING))  # in no order: a few, by their own index
 
 
 def _running(row: Any, now: datetime, alive: set[tuple[str, int]]) -> Running:
