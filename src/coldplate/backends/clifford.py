@@ -11,6 +11,7 @@ from coldplate.backends.clifford_writer import Writer
 from coldplate.backends.frames import Frames, Packed
 from coldplate.backends.noise import DeviceNoise
 from coldplate.backends.sampling import Bits
+from coldplate.backends.table import Words
 from coldplate.circuits.angles import Angles, is_free
 from coldplate.circuits.components import Component
 from coldplate.errors import NotIsa
@@ -27,8 +28,8 @@ def run(
     rng: Generator,
 ) -> Bits:
     """The same as `run_packed`, as booleans of shape ``(num_elements, shots, num_clbits)``."""
-    packed = run_packed(component, angles, noise, shots=shots, dt=dt, rest_s=rest_s, rng=rng)
-    return np.unpackbits(packed, axis=-1, count=len(component.clbits), bitorder="little").view(bool)
+    words = run_packed(component, angles, noise, shots=shots, dt=dt, rest_s=rest_s, rng=rng)
+    return words.bits(len(component.clbits)).reshape(-1, shots, len(component.clbits))
 
 
 def run_packed(
@@ -40,7 +41,7 @@ def run_packed(
     dt: float | None,
     rest_s: float | None,
     rng: Generator,
-) -> Packed:
+) -> Words:
     """Shots of a component without control flow, bits in the order of its `clbits`.
 
     Args:
@@ -48,7 +49,7 @@ def run_packed(
         rest_s: Time between shots that run into each other; None: every shot begins at 0.
 
     Returns:
-        Shape ``(num_elements, shots, ceil(num_clbits / 8))``; bit k is bit ``k % 8`` of byte ``k // 8``.
+        The shots of the first element, then those of the second, and so on.
 
     Raises:
         NotIsa: A gate is not a Clifford gate.
@@ -56,8 +57,8 @@ def run_packed(
     steps = read(component, angles, noise, dt=dt)
     frames = Frames.of(steps, angles, alike=rest_s is not None)
     groups = frames.groups
-    width = -(-len(component.clbits) // 8)
-    found = np.empty((len(groups.of), shots, width), dtype=np.uint8)
+    num_words = -(-len(component.clbits) // 64)
+    found = np.zeros((len(groups.of), shots, 8 * num_words), dtype=np.uint8)
     for first, members in zip(groups.first, groups.members(), strict=True):
         chosen = frames.moves(steps, angles, int(first))
         writer = Writer(len(component.wires), len(component.clbits))
@@ -75,8 +76,9 @@ def run_packed(
         else:
             many = (written.circuit * shots).compile_sampler(seed=seed).sample(len(members))
             table = np.packbits(many.reshape(len(members), shots, -1), axis=-1, bitorder="little")
-        found[members] = picked(table, written.last, len(written.records))
-    return found
+        shown = picked(table, written.last, len(written.records))
+        found[members, :, : shown.shape[-1]] = shown
+    return Words(found.view("<u8").reshape(-1, num_words))
 
 
 def can_run(component: Component, angles: Angles) -> bool:

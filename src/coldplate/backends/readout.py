@@ -100,6 +100,17 @@ def misread(bits: Bits, errors: Floats, rng: Generator, beside: Beside = NOBODY)
         rows[places, bit] ^= True
 
 
+def misread_words(words: NDArray[np.uint64], errors: Floats, rng: Generator) -> None:
+    """The same for bits in words, shape ``(num_shots, num_words)``, that don't disturb each other."""
+    for bit, (one_for_zero, zero_for_one) in enumerate(errors):
+        most = max(one_for_zero, zero_for_one)
+        places = successes(len(words), most, rng)
+        column, shift = words[:, bit // 64], np.uint64(bit % 64)
+        ones = column[places] >> shift & np.uint64(1) == 1
+        wrong = most * rng.random(len(places)) < np.where(ones, zero_for_one, one_for_zero)
+        column[places[wrong]] ^= np.uint64(1) << shift
+
+
 def successes(number: int, probability: float, rng: Generator) -> NDArray[np.intp]:
     """Which of some independent trials succeed, ascending; the work grows with their successes alone."""
     if probability > DENSE:

@@ -26,7 +26,7 @@ from coldplate.backends.kept import Kept
 from coldplate.backends.lower import lower
 from coldplate.backends.methods import SHARE, Asked, Choice, check_fits, choose, memory, on_aer
 from coldplate.backends.noise import DeviceNoise
-from coldplate.backends.readout import NOBODY, Crosstalk, misread, points, turned
+from coldplate.backends.readout import NOBODY, Crosstalk, misread, misread_words, points, turned
 from coldplate.backends.sampling import Bits
 from coldplate.backends.table import Table, Words
 from coldplate.circuits.angles import Angles
@@ -249,7 +249,24 @@ class Running:
                 if kept and not written.evaluated:
                     kept.add(part, choice)
                 return self.on_kernel(part, choice, written.evaluated)
+        if choice.method == "stim" and native() is not None:
+            return choice, self.on_stim(component, errors)
         return choice, self.elsewhere(component, choice)
+
+    def on_stim(self, component: Component, errors: Floats) -> Words:
+        """The same by frame simulation."""
+        rest = None if self.program.init_qubits else self.backend.rest_s(self.program)
+        words = clifford.run_packed(
+            component,
+            self.angles,
+            self.noise,
+            shots=self.done.shots,
+            dt=self.backend.dt,
+            rest_s=rest,
+            rng=self.rng,
+        )
+        misread_words(words.table, errors, self.rng)
+        return words
 
     def on_kernel(
         self, part: Arrays, choice: Choice, evaluated: Sequence[Floats] = ()

@@ -7,7 +7,17 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from qiskit import QuantumCircuit
 
-from coldplate.backends.readout import LEAST, SCALE, Beside, Crosstalk, misread, points, successes, turned
+from coldplate.backends.readout import (
+    LEAST,
+    SCALE,
+    Beside,
+    Crosstalk,
+    misread,
+    misread_words,
+    points,
+    successes,
+    turned,
+)
 
 SHOTS = 100_000
 FIGURES = np.array([[0.0, 0.0], [0.02, 0.3], [0.25, 0.01], [0.0, 0.4], [0.5, 0.5], [0.9, 0.05]])
@@ -20,6 +30,18 @@ def test_bits_are_misread_as_often_as_the_figures_say(rng, value):
     misread(bits, FIGURES, rng)
     assert_allclose((bits != value).mean(axis=0), FIGURES[:, int(value)], atol=0.01)
     assert (bits[:, 0] == value).all()
+
+
+@pytest.mark.parametrize("value", [False, True])
+def test_bits_in_words_are_misread_as_often_as_the_figures_say(rng, value):
+    figures = np.tile(FIGURES, (12, 1))  # more than a word
+    words = np.zeros((SHOTS, 2), dtype=np.uint64)
+    if value:
+        words[:] = np.iinfo(np.uint64).max
+    misread_words(words, figures, rng)
+    bits = np.unpackbits(words.view(np.uint8), axis=1, bitorder="little").astype(bool)
+    assert_allclose((bits != value).mean(axis=0)[: len(figures)], figures[:, int(value)], atol=0.01)
+    assert (bits[:, len(figures) :] == value).all()
 
 
 @pytest.mark.parametrize("value", [False, True])
