@@ -6,7 +6,7 @@ export UV_PYTHON_DOWNLOADS := never
 # One thread per job process: two cores are shared by everything the tests start.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: demo test test-all check format bench bench-accuracy bench-mitigation torture lock clean setup
+.PHONY: demo test test-all check format bench bench-accuracy bench-emulator bench-mitigation sanitize torture lock clean setup
 demo: setup
 	$(BIN)/python examples/demo.py
 
@@ -15,6 +15,10 @@ test: check
 
 test-all: check
 	$(BIN)/python -m pytest -q -m "slow or not slow"
+
+# the native kernel under ASan and UBSan; part of test-all
+sanitize: setup
+	$(BIN)/python -m pytest -q -m slow tests/sanitize
 
 check: setup
 	$(BIN)/ruff check .
@@ -42,6 +46,10 @@ bench-mitigation: setup
 MINUTES ?= 1
 torture: setup
 	$(BIN)/python -m torture --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(MUTANTS),--mutants)
+
+# ratios beside Aer and the official client's local mode; ROUNDS=1 for a first look, THREADS=2 for two threads each
+bench-emulator: setup
+	$(BIN)/python -m benchmarks emulator --rounds $(or $(ROUNDS),3) --threads $(or $(THREADS),1)
 
 setup: .venv/ready
 

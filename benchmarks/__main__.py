@@ -17,18 +17,18 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import latency, over_http, scale
-from benchmarks.in_process import BENCHES, runners
+from benchmarks.emulator import BENCHES, UTILITY, utility_rows
 
 OUT = Path(__file__).with_name("out.jsonl")
 ROUNDS = 3
 Row = dict[str, Any]
 
 
-def interleaved(bench: str, rounds: int) -> dict[str, list[Row]]:
+def interleaved(bench: str, rounds: int, threads: int) -> dict[str, list[Row]]:
     """Each system in a fresh process, taking turns, so that a noisy minute hurts all alike."""
-    taken: dict[str, list[Row]] = {system: [] for system in runners(BENCHES[bench][0])}
-    # One thread each, so that ratios compare work and not how many cores a system took.
-    environment = os.environ | {"OMP_NUM_THREADS": "1"}
+    taken: dict[str, list[Row]] = {system: [] for system in BENCHES[bench].systems}
+    # As many threads for each, so that ratios compare work and not how many cores a system took.
+    environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
     for _ in range(rounds):
         for system, rows in taken.items():
             command = [sys.executable, "-m", "benchmarks.one", bench, system]
@@ -37,49 +37,62 @@ def interleaved(bench: str, rounds: int) -> dict[str, list[Row]]:
     return taken
 
 
-def ratios(bench: str, rounds: int) -> Iterator[Row]:
-    """Ours beside each peer: `ratio` is how many times faster ours is."""
-    taken = interleaved(bench, rounds)
-    median = {system: statistics.median(row["seconds"] for row in rows) for system, rows in taken.items()}
-    peak = {system: max(row["peak_mb"] for row in rows) for system, rows in taken.items()}
-    for system in taken:
+def ratios(bench: str, rounds: int, threads: int) -> Iterator[Row]:
+    """Ours beside each peer: `ratio` is how many times faster ours is, `cpu_ratio` in processor time."""
+    taken = interleaved(bench, rounds, threads)
+    middle = {
+        kind: {system: statistics.median(row[kind] for row in rows) for system, rows in taken.items()}
+        for kind in ("seconds", "cpu_s")
+    }
+    for system, rows in taken.items():
         yield {
             "bench": bench,
             "system": system,
             "vs": "coldplate",
-            "ratio": round(median[system] / median["coldplate"], 3),
-            "seconds": round(median[system], 4),
-            "peak_mb": round(peak[system]),
+            "ratio": round(middle["seconds"][system] / middle["seconds"]["coldplate"], 3),
+            "cpu_ratio": round(middle["cpu_s"][system] / middle["cpu_s"]["coldplate"], 3),
+            "aim": BENCHES[bench].aims.get(system),
+            "seconds": round(middle["seconds"][system], 4),
+            "peak_mb": round(max(row["peak_mb"] for row in rows)),
             "n": rounds,
+            "threads": threads,
         }
 
 
 def show(rows: list[Row]) -> None:
     """The rows as a table."""
-    table = Table("bench", "system", "seconds", "times ours", "peak MB", "note")
+    table = Table("bench", "system", "seconds", "times ours", "in CPU time", "aim", "peak MB", "note")
     for row in rows:
         table.add_row(
             row["bench"],
             row["system"],
             f"{row['seconds']:.4f}",
             f"{row['ratio']:.2f}" if row["ratio"] is not None else "",
+            f"{row['cpu_ratio']:.2f}" if row.get("cpu_ratio") is not None else "",
+            f">= {row['aim']:g}" if row.get("aim") is not None else "",
             str(row["peak_mb"] or ""),
             row.get("note", ""),
         )
-    Console(width=110).print(table)
+    Console(width=120).print(table)
 
 
 def main() -> None:
-    """Run the named benchmarks, or all."""
-    over_live = over_http.BENCHES | scale.BENCHES | {"latency": latency.latency}
-    names = [*BENCHES, *over_live]
+    """Run the named benchmarks, those of a group, or all."""
+    others = over_http.BENCHES | scale.BENCHES | {"latency": latency.latency}
+    groups = {"emulator": [*BENCHES, *UTILITY]}
+    names = [*BENCHES, *UTILITY, *others]
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", choices=[[], *names], default=[])
+    parser.add_argument("names", nargs="*", choices=[[], *names, *groups], default=[])
     parser.add_argument("--rounds", type=int, default=ROUNDS)
+    parser.add_argument("--threads", type=int, default=1, help="of every system")
     wanted = parser.parse_args()
     machine = f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-    for name in wanted.names or names:
-        rows = list(ratios(name, wanted.rounds) if name in BENCHES else over_live[name]())
+    chosen = [one for name in wanted.names for one in groups.get(name, [name])]
+    for name in chosen or names:
+        if name in BENCHES:
+            rows = list(ratios(name, wanted.rounds, wanted.threads))
+        else:
+            rows = list(utility_rows(name, wanted.rounds) if name in UTILITY else others[name]())
         show(rows)
         with OUT.open("a") as out:
             out.writelines(json.dumps(row | {"machine": machine}) + "\n" for row in rows)

@@ -1,4 +1,4 @@
-"""One system on one in-process benchmark, in a process of its own: prints seconds and peak memory as JSON."""
+"""One system on one in-process benchmark, in a process of its own: prints its figures as JSON."""
 
 from __future__ import annotations
 
@@ -7,21 +7,22 @@ import resource
 import sys
 import time
 
-from benchmarks.in_process import BENCHES, runners
+from benchmarks.emulator import BENCHES
 
 
-def main(bench: str, system: str) -> None:
-    """Warm up on the first pub cut to one parameter set, then measure the whole once."""
-    program, make = BENCHES[bench]
-    pubs = make()
-    run = runners(program)[system]()
+def main(name: str, system: str) -> None:
+    """Warm up on the first pub cut to two parameter sets, then measure the whole once."""
+    bench = BENCHES[name]
+    pubs, ready = bench.pubs(), bench.systems[system]()
     first = pubs[0]
-    run([(*first[:-1], first[-1][:2])] if len(first) > 1 else [first])
-    began = time.perf_counter()
-    run(pubs)
-    seconds = time.perf_counter() - began
+    swept = len(first) > (1 if bench.program == "sampler" else 2)
+    ready([(*first[:-1], first[-1][:2])] if swept else [first])()
+    go = ready(pubs)
+    began, worked = time.perf_counter(), time.process_time()
+    go()
+    seconds, cpu_s = time.perf_counter() - began, time.process_time() - worked
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"seconds": seconds, "peak_mb": peak_mb}))
+    print(json.dumps({"seconds": seconds, "cpu_s": cpu_s, "peak_mb": peak_mb}))
 
 
 if __name__ == "__main__":
