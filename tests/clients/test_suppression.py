@@ -89,6 +89,20 @@ def test_xy4_by_hand_recovers_what_slow_detuning_takes(service):
     assert echoed < 0.2 * bare
 
 
+@pytest.mark.parametrize("sequence", ["XX", "XpXm", "XY4"])
+def test_dynamical_decoupling_of_the_options_recovers_it_too(service, sequence):
+    backend = service.backend("emu_drifting")
+    decoupled = sampler(backend)
+    decoupled.options.dynamical_decoupling.enable = True
+    decoupled.options.dynamical_decoupling.sequence_type = sequence
+    circuit = waiting(backend, "")
+    bare, echoed = (
+        errors(one.run([circuit], shots=2000).result())[0] for one in (sampler(backend), decoupled)
+    )
+    assert bare > 0.3
+    assert echoed < 0.2 * bare
+
+
 def test_frequency_shifts_when_a_neighbour_is_excited(service):
     backend = service.backend("emu_crosstalk")
     circuits = [waiting(backend, "", neighbours=some) for some in ((), (1,), (5,))]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.random import Generator
@@ -44,6 +45,11 @@ class Coherent:
     detuning: Floats
     flicker: bool = False
     over_rotation: float = 0.0
+
+    @property
+    def plain(self) -> tuple[Any, ...]:
+        """All of it in plain values."""
+        return (tuple(self.zz.items()), self.detuning.tolist(), self.flicker, self.over_rotation)
 
     @classmethod
     def of(cls, entry: Entry, device: Device) -> Coherent | None:

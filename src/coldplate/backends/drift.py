@@ -34,6 +34,7 @@ from coldplate.backends.device import Device
 from coldplate.backends.layout import TICK_S, Slot, lay_out
 from coldplate.backends.readout import Crosstalk
 from coldplate.backends.switches import Pair
+from coldplate.circuits.content import derived
 from coldplate.circuits.program import Item, Program
 from coldplate.errors import LimitExceeded
 
@@ -105,8 +106,9 @@ def drifted(item: Item, device: Device, coherent: Coherent, rng: Generator, *, r
     for slot in lay_out(item.circuit, device):
         writer.add(slot)
     circuit = writer.finish()
+    content = derived(item.content, "drifted", coherent.plain, relaxing)
     if not writer.stretches:
-        return replace(item, circuit=circuit)
+        return replace(item, circuit=circuit, content=content)
     number = item.executions
     needed = 8 * number * len(circuit.parameters)
     if needed > LARGEST_TABLE:
@@ -118,7 +120,7 @@ def drifted(item: Item, device: Device, coherent: Coherent, rng: Generator, *, r
     columns = dict(zip(item.circuit.parameters, given.T, strict=True))
     columns |= draw(writer.stretches, coherent, rng, number=number)
     values = np.stack([columns[parameter] for parameter in circuit.parameters], axis=1)
-    return replace(item, circuit=circuit, values=values, shots=1)
+    return replace(item, circuit=circuit, values=values, shots=1, content=content)
 
 
 def draw(

@@ -10,6 +10,7 @@ from typing import Any
 from qiskit.circuit import QuantumCircuit
 from qiskit.transpiler import Target
 
+from coldplate.circuits.content import derived
 from coldplate.circuits.layers import FRACTIONAL
 from coldplate.circuits.program import Item, Program
 from coldplate.circuits.rotation import Rotation
@@ -58,7 +59,7 @@ def compiled(item: Item, execution: Execution, target: Target) -> Compiled:
     options = execution.decoupling
     if options is not None:
         made = decouple(item.circuit, target, options)
-        item = replace(item, circuit=made.circuit)
+        item = replace(item, circuit=made.circuit, content=derived(item.content, "decoupled", options))
         own = {"decoupling": {"sequences": made.sequences, "idle_windows": made.windows}}
     if not execution.tell_times:
         return Compiled(item, {}, own)

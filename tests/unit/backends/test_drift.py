@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -135,3 +136,27 @@ def test_written_gates_are_none_that_a_device_has():
     assert added == {"p", "cp", "rzx"}
     assert not added & {name for name, _ in device.gates}
     assert (item.shape, item.shots) == ((3,), 1)
+
+
+def test_compiled_programs_of_other_noise_are_not_taken_for_this_one():
+    item = Item(waiting(), np.zeros((1, 1)), 3, content=b"a circuit")
+    device = backend().device
+    kinds = [
+        Coherent({(0, 1): rate}, np.full(7, spread), flicker=flicker, over_rotation=excess)
+        for rate, spread, flicker, excess in [
+            (1.0, 1.0, False, 0.0),
+            (2.0, 1.0, False, 0.0),
+            (1.0, 2.0, False, 0.0),
+        ]
+        + [(1.0, 1.0, True, 0.0), (1.0, 1.0, False, 0.1)]
+    ]
+    names = {
+        drift.drifted(item, device, kind, np.random.default_rng(1), relaxing=relaxing).content
+        for kind in kinds
+        for relaxing in (True, False)
+    }
+    assert len(names | {item.content}) == 11
+    none = drift.drifted(
+        replace(item, content=None), device, kinds[0], np.random.default_rng(1), relaxing=True
+    )
+    assert none.content is None
