@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from coldplate.backends import catalog
+from coldplate.kernel import native
 from coldplate.workers.pool import Ticket
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Devices:
         key = key_of(name, file)
         if self.room == 0 or key is None or self.find(name, file) is not None:
             return False
+        native()  # loaded once, for all children
         before = own_bytes()
         backend = catalog.load(name, file)
         self._loaded[key] = backend, max(LEAST, own_bytes() - before)
