@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import QuantumRegister
 from qiskit_ibm_runtime import Batch, Calibrator, EstimatorV2, NoiseLearner, NoiseLearnerV3, Session
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError
+from qiskit_ibm_runtime.executor_noise_learner import NoiseLearnerV3 as ClientLearner
 from samplomatic.transpiler import generate_boxing_pass_manager
 from samplomatic.utils import find_unique_box_instructions
 
@@ -82,7 +83,7 @@ def test_what_was_learnt_is_used_by_the_estimator_as_it_is(service):
     used = result.metadata["resilience"]["layer_noise_model"]
     assert [error.qubits for error in used] == [error.qubits for error in known.data]
     assert_allclose(used[0].error.rates, known.data[0].error.rates)
-    assert result.metadata["coldplate"]["learning"]["executions"] == 0
+    assert result.metadata["coldplate"]["applied"]["learning"]["executions"] == 0
 
 
 def test_estimator_options_do_as_well(service):
@@ -165,6 +166,21 @@ def test_checks_by_rx_need_a_device_that_has_it(service):
 def test_a_dry_run_has_the_right_shape_and_costs_nothing(service):
     job = NoiseLearnerV3(service.backend(DEVICE), FAST).run(boxes(service, (0, 1)), dry_run=True)
     assert [len(one.to_pauli_lindblad_map().rates) for one in job.result()] == [15, 2]
+
+
+def test_learning_on_the_client_finds_the_same_as_on_the_server(service):
+    """Through the executor, by the client's own learner: two programs that share no code but the device."""
+    gates = [
+        box
+        for box in boxes(service, (0, 1), (2, 3), (1, 2))
+        if any(len(one.qubits) == 2 for one in box.operation.body)
+    ]
+    options = {"num_randomizations": 32, "shots_per_randomization": 128, "layer_pair_depths": [0, 1, 4, 16]}
+    backend = service.backend(DEVICE)
+    here, there = (kind(backend, options).run(gates).result() for kind in (NoiseLearnerV3, ClientLearner))
+    for ours, theirs in zip(here, there, strict=True):
+        one, other = ours.to_pauli_lindblad_map(), theirs.to_pauli_lindblad_map()
+        assert_allclose(one.rates.sum(), other.rates.sum(), rtol=0.1)
 
 
 # --- calibrate ----------------------------------------------------------------------------------------------
