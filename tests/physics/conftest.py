@@ -15,9 +15,7 @@ from numpy.random import Generator
 from qiskit.circuit import Parameter
 from qiskit.transpiler import CouplingMap, Target
 
-from coldplate.backends.clifford import Frames, Writer
 from coldplate.circuits.angles import Angles
-from coldplate.circuits.components import Component, build
 from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program, pack_bits
 from coldplate.noise.model import LayerNoise
 
@@ -153,6 +151,7 @@ def exact() -> Callable[..., ExactBackend]:
 
 
 Gates = frozenset[tuple[int, ...]]  # the pairs of a layer
+TURNS = ((), ("S",), ("Z",), ("S_DAG",))  # by quarters
 
 
 @dataclass
@@ -188,50 +187,84 @@ class LindbladDevice:
 
     def measure(self, item: Item, rng: Generator) -> dict[str, np.ndarray]:
         """Packed bits by register; elements that differ by Paulis are sampled together."""
-        angles = Angles(item.circuit.parameters, item.flat_values)
-        whole = build(item.circuit, [one for one in item.circuit.data if one.name != "barrier"])
-        frames = Frames.of(whole, angles)
-        bits = np.zeros((len(item.flat_values), item.shots, item.circuit.num_clbits), dtype=bool)
-        for first, members in zip(frames.groups.first, frames.groups.members(), strict=True):
-            one = angles.at(np.array([first]))
-            writer = Writer(whole, None, None)
-            sampler = self.write(whole, writer, one).compile_sampler(seed=int(rng.integers(2**62)))
+        quarters = self.quarters(item)
+        _, of = np.unique(quarters % 2, axis=0, return_inverse=True)
+        bits = np.zeros((len(quarters), item.shots, item.circuit.num_clbits), dtype=bool)
+        for group in range(of.max() + 1):
+            members = np.flatnonzero(of.ravel() == group)
+            circuit, flips, clbits = self.write(item, quarters[members])
+            sampler = circuit.compile_sampler(seed=int(rng.integers(2**62)))
             table = sampler.sample(len(members) * item.shots).reshape(len(members), item.shots, -1)
-            table = table ^ frames.flips(whole, one, members)[:, None]
-            bits[members] = table[..., writer.last] ^ (rng.random(table.shape) < self.readout)
+            table = table ^ flips[:, None] ^ (rng.random(table.shape) < self.readout)
+            for record, clbit in enumerate(clbits):
+                bits[members, :, clbit] = table[..., record]
         registers = {}
         for register in item.circuit.cregs:
             columns = [item.circuit.find_bit(bit).index for bit in register]
             registers[register.name] = pack_bits(bits[..., columns]).reshape(*item.shape, item.shots, -1)
         return registers
 
-    def write(self, whole: Component, writer: Writer, angles: Angles) -> stim.Circuit:
-        """One element with its noise."""
-        circuit = stim.Circuit()
-        for place in range(len(whole.wires)):
-            circuit.append("X_ERROR", [place], self.preparation)
-        pairs: list[tuple[int, ...]] = []
-        for instruction in whole.instructions:
-            if len(instruction.qubits) != 2 and pairs:
-                circuit += writer.take()
-                self.disturb(circuit, whole, pairs)
-                pairs = []
-            writer.add([instruction], angles)
-            if len(instruction.qubits) == 2:
-                pairs.append(tuple(whole.qubit_of[qubit] for qubit in instruction.qubits))
-        return circuit + writer.take()
+    def quarters(self, item: Item) -> np.ndarray:
+        """Quarter turns of every rz, shape ``(num_elements, num_rz)``."""
+        angles = Angles(item.circuit.parameters, item.flat_values)
+        number = len(item.flat_values)
+        turns = [
+            np.broadcast_to(angles.of(one.params[0]), number) for one in item.circuit.data if one.name == "rz"
+        ]
+        found = np.stack(turns, axis=1) / (np.pi / 2) if turns else np.zeros((number, 0))
+        assert np.allclose(found, np.round(found), atol=1e-6)
+        return np.round(found).astype(int) % 4
 
-    def disturb(self, circuit: stim.Circuit, whole: Component, pairs: list[tuple[int, ...]]) -> None:
+    def write(self, item: Item, quarters: np.ndarray) -> tuple[stim.Circuit, np.ndarray, list[int]]:
+        """The first of some elements, which records are flipped in each of them, and the bits they set.
+
+        Half a turn more is a Z, and Paulis are followed to the measurements.
+        """
+        width, number = item.circuit.num_qubits, 0
+        lines = [f"X_ERROR({self.preparation}) {qubit}" for qubit in range(width)]
+        x, z = np.zeros((2, width, len(quarters)), dtype=bool)
+        flips, clbits = [], []
+        pairs: list[tuple[int, ...]] = []
+        for one in item.circuit.data:
+            places = [item.circuit.find_bit(qubit).index for qubit in one.qubits]
+            if one.name == "barrier":
+                continue
+            if len(places) != 2 and pairs:
+                lines += self.disturb(pairs)
+                pairs = []
+            if one.name == "rz":
+                (place,), turned = places, quarters[:, number]
+                lines += [f"{gate} {place}" for gate in TURNS[turned[0]]]
+                if turned[0] % 2:
+                    z[place] ^= x[place]
+                z[place] ^= (turned - turned[0]) % 4 == 2
+                number += 1
+            elif one.name == "measure":
+                lines.append(f"M {places[0]}")
+                flips.append(x[places[0]].copy())
+                clbits.append(item.circuit.find_bit(one.clbits[0]).index)
+            elif one.name == "cz":
+                lines.append(f"CZ {places[0]} {places[1]}")
+                z[places[0]] ^= x[places[1]]
+                z[places[1]] ^= x[places[0]]
+                pairs.append(tuple(places))
+            else:
+                lines.append({"sx": "SQRT_X", "x": "X"}[one.name] + f" {places[0]}")
+                x[places[0]] ^= z[places[0]] & (one.name == "sx")
+        return stim.Circuit("\n".join(lines)), np.array(flips).T, clbits
+
+    def disturb(self, pairs: list[tuple[int, ...]]) -> list[str]:
         """The noise behind a layer."""
         one = self.noise.get(frozenset(pairs))
         if one is None:
-            return
+            return []
+        lines = []
         for (letters, places), rate in zip(one.generators.sparse(), one.rates, strict=True):
             targets = [
-                stim.target_pauli(whole.qubits.index(one.layer.qubits[place]), letter)
-                for letter, place in zip(letters, places, strict=True)
+                f"{letter}{one.layer.qubits[place]}" for letter, place in zip(letters, places, strict=True)
             ]
-            circuit.append("E", targets, float(-np.expm1(-2 * rate)) / 2)
+            lines.append(f"E({float(-np.expm1(-2 * rate)) / 2!r}) {' '.join(targets)}")
+        return lines
 
 
 @pytest.fixture
