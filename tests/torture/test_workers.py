@@ -16,8 +16,10 @@ from pathlib import Path
 
 import pytest
 
+from coldplate.backends import catalog
 from coldplate.blobs import LocalBlobs
-from coldplate.workers import local, supervise
+from coldplate.kernel import native
+from coldplate.workers import local, rehearsal, supervise
 from coldplate.workers.local import LocalPool
 from coldplate.workers.pool import Limits, Receipt, Ticket
 
@@ -421,6 +423,21 @@ def test_a_job_finds_what_the_last_one_of_its_owner_on_its_backend_has_left(keep
 def test_a_job_that_dies_leaves_nothing(keeping_desk):
     assert keeping_desk.run("remember and die", owner="ada", backend="emu").outcome == "Failed"
     assert keeping_desk.run("remember", owner="ada", backend="emu").metrics == {"found": None}
+
+
+@pytest.mark.skipif(native() is None, reason="only the kernel's programs are kept")
+def test_a_real_job_finds_what_the_last_one_of_its_owner_has_compiled(own_desk):
+    desk = own_desk(options=("--entry", "worker_entries:run_and_tell_what_was_found"))
+    device = "emu_heron_r2"
+    params = rehearsal.params("sampler", catalog.load(device).target)
+
+    def found(owner):
+        desk.start("sampler", backend=device, limits=Limits(), params=params, owner=owner)
+        receipt = desk.receipt()
+        assert receipt.outcome == "Completed"
+        return receipt.metrics["found"]
+
+    assert [found(owner) for owner in ("ada", "ada", "bob", None)] == [[False], [True], [False], [False]]
 
 
 # --- the zygote ---------------------------------------------------------------------------------

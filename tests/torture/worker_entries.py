@@ -14,6 +14,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -174,6 +175,23 @@ def run_in_the_lab(ticket: Ticket) -> Receipt:
     from coldplate.workers.run_job import run_job
 
     return run_job(ticket, find=PROGRAMS.__getitem__, load=lambda _name, _path: None)
+
+
+def run_and_tell_what_was_found(ticket: Ticket) -> Receipt:
+    """A real job; its receipt says of each look into the cache whether something was found."""
+    from coldplate.workers.kept import JobCache
+    from coldplate.workers.run_job import run_job
+
+    looked: list[bool] = []
+    get = JobCache.get
+
+    def watched(kept: JobCache, key: bytes) -> bytes | None:
+        value = get(kept, key)
+        looked.append(value is not None)
+        return value
+
+    JobCache.get = watched  # type: ignore[method-assign]
+    return replace(run_job(ticket), metrics={"found": looked})
 
 
 def echo(params: bytes, _backend: Any, _context: Any) -> Any:
