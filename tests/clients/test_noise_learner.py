@@ -168,6 +168,7 @@ def test_a_dry_run_has_the_right_shape_and_costs_nothing(service):
     assert [len(one.to_pauli_lindblad_map().rates) for one in job.result()] == [15, 2]
 
 
+@pytest.mark.slow
 def test_learning_on_the_client_finds_the_same_as_on_the_server(service):
     """Through the executor, by the client's own learner: two programs that share no code but the device."""
     gates = [
