@@ -52,7 +52,7 @@ def test_kicked_ising_decays_without_mitigation(kicked_ising):
 
 
 def test_the_mean_over_the_device_comes_close(kicked_ising):
-    """Its error bar is small, and with few randomizations the extrapolation of 125 noisy strings is biased."""
+    """Its error bar is small, and with few randomizations 125 noisy extrapolations are not unbiased."""
     found = [row for row in kicked_ising if row["name"] == "mean Z"]
     left = np.abs(column(found, "mitigated") - column(found, "exact"))
     assert (left < 0.1).all()
