@@ -11,7 +11,7 @@ from pathlib import Path
 from torture.mutants import MUTANTS
 from torture.run import cleared, clients_of, torture
 
-MUTANT_S = 30.0
+MUTANT_S = 60.0
 
 
 def main() -> int:

@@ -28,25 +28,28 @@ class User(threading.Thread):
         self.asking, self.journal = Asking(tenant, port, journal), journal
         self.tenant, self.numbers, self.random = tenant, numbers, random.Random(seed)
         self.stopping = threading.Event()
-        self.deeds: list[tuple[int, Callable[[], None]]] = [
-            (8, lambda: self.run_one("sim_ideal")),
-            (4, lambda: self.run_one("emu_device")),
-            (2, lambda: self.run_one("sim_ideal", private=True)),
-            (2, lambda: self.run_one("emu_slow")),
-            (4, self.cancel_one),
-            (2, lambda: self.hold("dedicated", "emu_device")),
-            (2, lambda: self.hold("batch", "sim_ideal")),
-            (2, self.delete_one),
-            (2, self.pry),
-        ]
+        self.favourite = ""  # what is done every other time, to bring a mistake to light
+        self.deeds: dict[str, tuple[int, Callable[[], None]]] = {
+            "ideal": (8, lambda: self.run_one("sim_ideal")),
+            "device": (4, lambda: self.run_one("emu_device")),
+            "private": (2, lambda: self.run_one("sim_ideal", private=True)),
+            "slow": (2, lambda: self.run_one("emu_slow")),
+            "cancel": (4, self.cancel_one),
+            "session": (2, lambda: self.hold("dedicated", "emu_device")),
+            "batch": (2, lambda: self.hold("batch", "sim_ideal")),
+            "delete": (2, self.delete_one),
+            "pry": (2, self.pry),
+        }
 
     def run(self) -> None:
         """Do one thing after the other."""
-        weights = [weight for weight, _ in self.deeds]
+        names, weights = list(self.deeds), [weight for weight, _ in self.deeds.values()]
         while not self.stopping.is_set():
-            _, deed = self.random.choices(self.deeds, weights)[0]
+            name = self.random.choices(names, weights)[0]
+            if self.favourite and self.random.random() < 0.7:
+                name = self.favourite
             try:
-                deed()
+                self.deeds[name][1]()
             except Unknown as error:
                 self.journal.write("gave up", of=str(error))
 

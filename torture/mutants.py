@@ -22,17 +22,23 @@ def swap(owner: Any, name: str, mistake: Any) -> None:
 def read_then_write_claim() -> None:
     """A job is claimed because it was seen waiting, whatever has happened to it since."""
     from coldplate.domain.job import JobState
+    from coldplate.scheduler.loop import Loop
     from coldplate.store import jobs
     from coldplate.store.rows import to_micros
 
     jobs.EXPECTED["whatever"] = []  # type: ignore[index]
+    ordinary = Loop._start
 
     def start(connection: Any, id: Any, *, lane: int, now: Any, lease_s: float, worker: str) -> Any:
-        time.sleep(0.02)  # what lies between the look and the write
         values = {"state": JobState.RUNNING, "lane": lane, "started": to_micros(now), "worker": worker}
         return jobs._attempt(connection, id, "whatever", values, now=now, lease_s=lease_s)  # type: ignore[arg-type]
 
+    def think_first(loop: Loop, decision: Any, now: Any) -> bool:
+        time.sleep(0.1)  # what lies between the look and the write
+        return ordinary(loop, decision, now)
+
     swap(jobs, "start", start)
+    swap(Loop, "_start", think_first)
 
 
 def answer_before_commit() -> None:

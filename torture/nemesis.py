@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Callable
 
+import psutil
+
 from coldplate.failpoints import POINTS
 from torture.journal import Journal
 from torture.proxy import Proxy
@@ -67,7 +69,7 @@ class Nemesis(threading.Thread):
     def do(self, name: str) -> None:
         """Do a deed; from its line `healed` on, things have to get well."""
         self.journal.write("harm", kind=name)
-        with contextlib.suppress(ProcessLookupError, sqlite3.Error):
+        with contextlib.suppress(ProcessLookupError, sqlite3.Error, psutil.Error):
             self.deeds[name][1]()
         self.journal.write("healed", kind=name)
 

@@ -29,13 +29,15 @@ WARM_S = 3.0
 DRAIN_S = 90.0
 MIXED = ["chem", "qec", "edu"]
 PAGE = 200
-FAVOURITE = {
-    "read-then-write-claim": "stop rival",
-    "answer-before-commit": "kill server",
-    "row-before-file": "point at row",
-    "no-fence": "long stop",
-    "no-kill-before-free": "bad network",
-    "no-lease": "kill rival",
+# What brings a mistake to light: a deed of the nemesis, and one of users.
+FAVOURITES = {
+    "": ("", ""),
+    "read-then-write-claim": ("stop rival", "device"),
+    "answer-before-commit": ("kill server", "ideal"),
+    "row-before-file": ("point at row", "ideal"),
+    "no-fence": ("long stop", "slow"),
+    "no-kill-before-free": ("bad network", "cancel"),
+    "no-lease": ("kill rival", "slow"),
 }
 
 
@@ -68,15 +70,17 @@ def suffer(world: World, users: Journal, tenants: list[Tenant], report: Report, 
     proxy.rate = 0.02
     numbers, mixed = itertools.count(1), tenants[: len(MIXED)]
     crowd = [User(tenant, proxy.port, users, numbers, report.seed + n) for n, tenant in enumerate(mixed)]
+    for user in crowd:
+        user.favourite = FAVOURITES[report.mutant][1]
     shared = tenants[len(MIXED) : len(MIXED) + len(FAIR)]
     crowd += [FairUser(tenant, proxy.port, users, numbers, 0) for tenant in shared]
     for user in crowd:
         user.start()
     with officials(world, users, proxy.port, tenants[len(MIXED) + len(FAIR) :], clients):
         time.sleep(WARM_S)
-        nemesis = Nemesis(world, proxy, world.journal, report.seed, FAVOURITE.get(report.mutant, ""))
+        nemesis = Nemesis(world, proxy, world.journal, report.seed, FAVOURITES[report.mutant][0])
         nemesis.start()
-        time.sleep(report.seconds)
+        wait_for_harm(world, report)
         nemesis.stopping.set()
         nemesis.join()
         world.end_rival()
@@ -100,6 +104,15 @@ def suffer(world: World, users: Journal, tenants: list[Tenant], report: Report, 
     )
     report.found = violations(evidence)
     tell(report, evidence, fairness(evidence))
+
+
+def wait_for_harm(world: World, report: Report) -> None:
+    """Let harm be done for as long as asked for; for a mutant only until two drivers have met."""
+    deadline = time.monotonic() + report.seconds
+    while time.monotonic() < deadline:
+        time.sleep(0.5)
+        if report.mutant and (world.points / "overlaps").exists():
+            return
 
 
 @contextlib.contextmanager

@@ -37,6 +37,6 @@ def test_no_invariant_is_violated_under_two_official_clients_two_schedulers_and_
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("mutant", MUTANTS)
 def test_mistake_is_found(mutant):
-    done = torture("--mutant", mutant, "--minutes", "0.6", "--seed", "7", "--clients")
+    done = torture("--mutant", mutant, "--minutes", "1", "--seed", "7", "--clients")
     assert done.returncode == 1, done.stdout + done.stderr
     assert "violations             0" not in done.stdout
