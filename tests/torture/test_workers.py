@@ -540,7 +540,7 @@ def test_nothing_survives_a_server_that_is_killed(path_of_entries, tmp_path):
 
 def test_the_lab_is_preloaded_without_the_client(path_of_entries):
     code = (
-        "import sys; from coldplate.workers import zygote; zygote.preload(zygote.PRELOAD); "
+        "import sys; from coldplate.workers import preload; preload.preload(preload.PRELOAD); "
         "print('coldplate.workers.run_job' in sys.modules, 'qiskit_ibm_runtime' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

@@ -12,17 +12,14 @@ import argparse
 import contextlib
 import gc
 import os
-import pkgutil
 import selectors
 import signal
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from functools import partial
-from importlib import import_module
 from pathlib import Path
-from typing import Any
 
 from coldplate import failpoints
 from coldplate.workers import devices, sandbox
@@ -40,6 +37,7 @@ from coldplate.workers.messages import (
     read_order,
 )
 from coldplate.workers.pool import Ticket
+from coldplate.workers.preload import PRELOAD, find_entry, preload
 from coldplate.workers.processes import (
     group_is_empty,
     has_run_its_last,
@@ -60,25 +58,6 @@ SPARE_S = 60.0  # without a new job, after which spares are let go
 ENTRY = "coldplate.workers.run_job:run_job"
 WARM = "coldplate.workers.devices:warm"
 REHEARSAL = "coldplate.workers.rehearsal:rehearse"
-PRELOAD = (
-    "qiskit.circuit",
-    "qiskit.primitives",
-    "qiskit.qpy",
-    "qiskit.quantum_info",
-    "qiskit.transpiler",
-    "qiskit_aer",
-    "samplomatic",
-    "stim",
-    "coldplate.workers.run_job",
-    "coldplate.workers.rehearsal",
-    "coldplate.circuits.*",
-    "coldplate.noise.*",
-    "coldplate.mitigation.*",
-    "coldplate.engine.*",
-    "coldplate.wire.*",
-    "coldplate.backends.*",
-    "coldplate.programs.*",
-)
 
 
 class Zygote:
@@ -343,21 +322,6 @@ def whose(ticket: Ticket) -> tuple[object, ...]:
 
 
 # --- the beginning ------------------------------------------------------------------------------
-
-
-def preload(names: Iterable[str]) -> None:
-    """Import modules; `package.*` is the package and every module in it."""
-    for name in names:
-        package = import_module(name.removesuffix(".*"))
-        if name.endswith(".*"):
-            for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
-                import_module(module.name)
-
-
-def find_entry(name: str) -> Any:
-    """The function `module:function`."""
-    module, _, function = name.partition(":")
-    return getattr(import_module(module), function)
 
 
 def settle() -> None:

@@ -88,9 +88,9 @@ WARM_ALL = """
 import os, sys
 from coldplate.backends import catalog
 from coldplate.kernel import native
-from coldplate.workers import devices, zygote
+from coldplate.workers import devices, preload
 from coldplate.workers.pool import Ticket
-zygote.preload(zygote.PRELOAD)
+preload.preload(preload.PRELOAD)
 new = [devices.warm(Ticket("job", 1, "sampler", entry.name, "", "", "", "")) for entry in catalog.read()]
 loaded = native() is None or any(name.startswith("coldplate.kernel._v") for name in sys.modules)
 print(all(new), loaded, len(os.listdir("/proc/self/task")))
