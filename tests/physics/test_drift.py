@@ -11,6 +11,8 @@ from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import Statevector
 
+from coldplate.backends.build import build
+from coldplate.backends.catalog import Entry
 from coldplate.backends.coherent import CORRELATION_TIMES_S, Coherent, covariance, flicker
 from coldplate.backends.device import Device, GateFigures
 from coldplate.backends.emulator import Emulator
@@ -488,3 +490,44 @@ def test_readout_crosstalk_is_exact_on_two_qubits(state):
     wrong = [own[qubit, ones[qubit]] + added * ones[1 - qubit] for qubit in range(2)]
     reads = [[1 - wrong[qubit], wrong[qubit]][:: 1 - 2 * ones[qubit]] for qubit in range(2)]
     assert_allclose(counts, [reads[0][k & 1] * reads[1][k >> 1] for k in range(4)], atol=TOLERANCE / 2)
+
+
+# --- engines ----------
+
+
+@pytest.mark.parametrize("method", [None, "statevector", "density_matrix", "matrix_product_state"])
+@pytest.mark.parametrize("kernel", [True, False])
+def test_every_engine_shows_the_same_noise(method, kernel, monkeypatch):
+    if not kernel:
+        monkeypatch.setattr("coldplate.backends.running.native", lambda: None)
+        monkeypatch.setattr("coldplate.backends.table.native", lambda: None)
+    backend = make(
+        zz=60 * KHZ, detuning=15 * KHZ, over_rotation=0.05, two_s=0.4 * US, sx_s=0.1 * US, t1=90 * US
+    )
+    circuit = QuantumCircuit(NUM, 2)
+    hadamard(circuit, 0, 1)
+    circuit.delay(3, 0, unit="us")
+    circuit.cz(0, 1)
+    circuit.x(1)
+    circuit.delay(4, 1, unit="us")
+    circuit.cz(0, 1)
+    hadamard(circuit, 0, 1)
+    circuit.measure([0, 1], [0, 1])
+    shots = 1500
+    found = values_of(backend, circuit, shots=shots, method=method)
+    expected = values_of(backend, circuit, shots=40_000)
+    assert np.abs(expected).max() < 0.9
+    assert_allclose(found, expected, atol=5 / np.sqrt(shots))
+
+
+def test_clifford_device_has_readout_crosstalk():
+    plain, beside = (
+        build(Entry("clifford_a", "clifford", snapshot="lagos", readout_crosstalk=added))
+        for added in (0.0, 0.2)
+    )
+    circuit = QuantumCircuit(7, 7)
+    circuit.x([0, 2])
+    circuit.measure(range(7), range(7))
+    first, second = (shots_of(one, circuit)[0].mean(axis=0) for one in (plain, beside))
+    # qubit 1 lies between 0 and 2; 3 beside 1 and 5
+    assert_allclose((second - first)[[1, 3, 4, 5, 6]], [0.4, 0, 0, 0, 0], atol=0.06)
