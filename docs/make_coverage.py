@@ -1,4 +1,4 @@
-"""Writes docs/coverage.md from the code: every endpoint, program and option, honoured or refused.
+"""Writes docs/coverage.md and docs/mitigation/options.md from the code: every endpoint, program and option.
 
 python docs/make_coverage.py            writes the page
 python docs/make_coverage.py --check    exits with 1 if the page is not what the code says
@@ -7,6 +7,7 @@ python docs/make_coverage.py --check    exits with 1 if the page is not what the
 from __future__ import annotations
 
 import inspect
+import json
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -19,13 +20,14 @@ from coldplate.api.app import build_app
 from coldplate.api.guard import ALIASES, BASE
 from coldplate.changes import Changes
 from coldplate.domain.forms import FORMS, Form
-from coldplate.domain.option_tables import Standing
+from coldplate.domain.option_tables import TABLES, Standing
 from coldplate.domain.options import Coverage, coverage
 from coldplate.legacy import Legacy
 from coldplate.service import Service
 from coldplate.settings import Settings
 
 PAGE = Path(__file__).with_name("coverage.md")
+REFERENCE = Path(__file__).parent / "mitigation" / "options.md"
 REFUSED = "refused (not yet)"
 INTRODUCTION = f"""\
 # Coverage
@@ -105,17 +107,62 @@ def page() -> str:
     return "\n".join(parts)
 
 
+REFERENCE_INTRODUCTION = """\
+# Option reference
+
+Options of the estimator and the sampler that suppress or mitigate errors, with defaults by resilience level
+(the sampler has none: its defaults are those of level 0). An explicit option always wins over the level.
+This page is generated from the code: `python docs/make_coverage.py`.
+"""
+TECHNIQUES = {
+    "Twirling": ("twirling.",),
+    "Dynamical decoupling": ("dynamical_decoupling.",),
+    "Readout mitigation": ("resilience.measure", "experimental.readout"),
+    "Zero-noise extrapolation": ("resilience.zne",),
+    "Probabilistic error cancellation": ("resilience.pec",),
+    "Noise of layers": ("resilience.layer_noise",),
+}
+
+
+def reference() -> str:
+    """The option reference of the mitigation guides."""
+    options = {option.path: option for program in ("sampler", "estimator") for option in TABLES[program]}
+    parts = [REFERENCE_INTRODUCTION]
+    for title, prefixes in TECHNIQUES.items():
+        rows = [
+            (
+                f"`{path}`",
+                REFUSED if option.standing == Standing.NOT_YET else option.kind.name,
+                *(f"`{json.dumps(option.default_at(level))}`" for level in (0, 1, 2)),
+                option.note,
+            )
+            for path, option in options.items()
+            if path.startswith(prefixes)
+        ]
+        parts.append(f"## {title}\n")
+        parts.append(table(("option", "value", "level 0", "level 1", "level 2", "note"), rows))
+    return "\n".join(parts)
+
+
 def main(arguments: list[str]) -> int:
-    """Write the page, or check it; the exit code."""
+    """Write the pages, or check them; the exit code."""
     if arguments not in ([], ["--check"]):
         print("usage: python docs/make_coverage.py [--check]", file=sys.stderr)
         return 2
+    pages = {"docs/coverage.md": (PAGE, page()), "docs/mitigation/options.md": (REFERENCE, reference())}
     if not arguments:
-        PAGE.write_text(page(), encoding="utf-8")
+        for path, text in pages.values():
+            path.write_text(text, encoding="utf-8")
         return 0
-    if PAGE.exists() and PAGE.read_text(encoding="utf-8") == page():
+    stale = [
+        name
+        for name, (path, text) in pages.items()
+        if not path.exists() or path.read_text(encoding="utf-8") != text
+    ]
+    if not stale:
         return 0
-    print("docs/coverage.md is stale; write it anew with: python docs/make_coverage.py", file=sys.stderr)
+    says = f"{' and '.join(stale)} is stale; write it anew with: python docs/make_coverage.py"
+    print(says, file=sys.stderr)
     return 1
 
 
