@@ -1,4 +1,4 @@
-"""Writes docs/coverage.md and docs/mitigation/options.md from the code: every endpoint, program and option.
+"""Writes docs/coverage.md and docs/techniques/options.md from the code: every endpoint, program and option.
 
 python docs/make_coverage.py            writes the page
 python docs/make_coverage.py --check    exits with 1 if the page is not what the code says
@@ -27,7 +27,7 @@ from coldplate.service import Service
 from coldplate.settings import Settings
 
 PAGE = Path(__file__).with_name("coverage.md")
-REFERENCE = Path(__file__).parent / "mitigation" / "options.md"
+REFERENCE = Path(__file__).parent / "techniques" / "options.md"
 REFUSED = "refused (not yet)"
 INTRODUCTION = f"""\
 # Coverage
@@ -149,7 +149,7 @@ def main(arguments: list[str]) -> int:
     if arguments not in ([], ["--check"]):
         print("usage: python docs/make_coverage.py [--check]", file=sys.stderr)
         return 2
-    pages = {"docs/coverage.md": (PAGE, page()), "docs/mitigation/options.md": (REFERENCE, reference())}
+    pages = {"docs/coverage.md": (PAGE, page()), "docs/techniques/options.md": (REFERENCE, reference())}
     if not arguments:
         for path, text in pages.values():
             path.write_text(text, encoding="utf-8")
