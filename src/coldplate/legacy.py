@@ -26,6 +26,7 @@ from coldplate.service import Service
 from coldplate.store.store import Store
 
 LOGIN_TTL = timedelta(days=14)  # these clients log in once, and never again while they live
+INTERACTIVE_S = 300  # a session of theirs without jobs keeps its priority so long, as documented
 STRATEGIES = (None, "default")
 
 
@@ -192,7 +193,7 @@ class Legacy:
             who,
             Mode.BATCH,
             job.backend,
-            Ttls(wish.max_s),
+            Ttls(wish.max_s, interactive_s=INTERACTIVE_S),
             fingerprint=f"{fingerprint}:session",
         )
         return replace(job, id=JobId(session.id), session=session.id)
@@ -225,16 +226,6 @@ class Legacy:
             mine = tuple(instance.id for instance in self.instances(who).values())
             return self._store.jobs(replace(f, instances=mine))
         return self._service.jobs(self.acting(who, provider), f)
-
-    def params(self, who: Principal, job: Job) -> bytes | None:
-        """What was sent for a job, for its own user, or once it completed.
-
-        The decoders of these clients import and call what an input names. Only a job that completed has had
-        every value of its params read by ours, which takes none of that; until then nobody else gets them.
-        """
-        if job.user != who.user and job.state is not JobState.COMPLETED:
-            return None
-        return self._service.params(job)
 
     # --- backends -------------------------------------------------------------------------------
 

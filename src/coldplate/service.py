@@ -180,9 +180,14 @@ class Service:
         """A page of the instance's jobs, and how many match in all."""
         return self._store.jobs(replace(f, instance=scope(who).id))
 
-    def params(self, job: Job) -> bytes | None:
-        """What was sent for a job, byte for byte; None for a private job."""
-        return None if job.private else self._shelf.params(job)
+    def params(self, who: Principal, job: Job) -> bytes | None:
+        """What was sent for a job, byte for byte; None for a private job, and for others before it completed.
+
+        Clients' decoders import and call what an input names. Only a job that completed has had its params
+        read by ours, which takes none of that; until then they are shown to nobody but their user.
+        """
+        unread = job.user != who.user and job.state is not JobState.COMPLETED
+        return None if job.private or unread else self._shelf.params(job)
 
     def results(self, who: Principal, id: str) -> Path | None:
         """The file that the job wrote; None unless it completed, and once a private one was read.

@@ -127,12 +127,28 @@ def client(
         variables: The environment variables that it has beside the usual few.
         before: A directory of packages that go before the environment's own.
     """
+    with started(str(environment(release)), scripts, variables, home, before=before) as process:
+        yield process
+
+
+@contextmanager
+def current(scripts: Path, variables: dict[str, str], home: Path) -> Iterator[Client]:
+    """The same with the client of this environment."""
+    with started(sys.executable, scripts, variables, home, before=None) as process:
+        yield process
+
+
+@contextmanager
+def started(
+    python: str, scripts: Path, variables: dict[str, str], home: Path, *, before: Path | None
+) -> Iterator[Client]:
+    """A process of some Python, for a `with` block."""
     kept = {name: os.environ[name] for name in ("PATH", "LANG") if name in os.environ}
     path = [str(scripts)] + ([str(before)] if before else [])
     own = {"HOME": str(home), "PYTHONPATH": os.pathsep.join(path), "PYTHONWARNINGS": "default"}
-    with (home / f"client-{release}.log").open("ab") as log:
+    with (home / "client.log").open("ab") as log:
         process = subprocess.Popen(
-            [str(environment(release)), str(HARNESS)],
+            [python, str(HARNESS)],
             env=kept | own | variables,
             cwd=home,
             stdin=subprocess.PIPE,

@@ -251,7 +251,7 @@ def test_accepted_job_is_stored_as_it_was_sent(office):
     assert (job.program, job.backend, job.tags, job.log_level) == ("sampler", "heron", ("a", "b"), "DEBUG")
     assert (job.cost_s, job.runtime, job.calibration, job.created) == (300, "image:1", "slow", T0)
     assert (job.params_size, job.params_sha256) == (len(PARAMS), hashlib.sha256(PARAMS).hexdigest())
-    assert office.service.params(job) == PARAMS
+    assert office.service.params(ADA, job) == PARAMS
 
 
 def test_job_without_cost_gets_what_the_operator_allows(office):
@@ -511,7 +511,7 @@ def test_tags_are_replaced_whole(office):
 
 def test_private_inputs_are_never_returned_and_erased_at_the_end(office):
     job = office.submit(private=True)
-    assert office.service.params(job) is None
+    assert office.service.params(ADA, job) is None
     office.settle()
     assert list(office.blobs.list("params")) == [f"params/{job.id}"]
     office.pool.end(job.id, outcome="Failed")

@@ -14,7 +14,8 @@ from coldplate.api.analytics import Analytics
 from coldplate.api.cloud import Cloud
 from coldplate.api.devices import Devices
 from coldplate.api.guard import BASE, OLD, TELLERS, Guard
-from coldplate.api.legacy import POLLING, Login, OldBackends, OldJobs, OldSessions
+from coldplate.api.legacy import POLLING, Login, OldBackends, OldJobs
+from coldplate.api.legacy_sessions import OldSessions
 from coldplate.api.modern import Jobs, Sessions
 from coldplate.api.render import PLAN_PREFIX
 from coldplate.api.stream import Streams
@@ -120,9 +121,12 @@ def old_routes(service: Service, settings: Settings, legacy: Legacy, streams: St
         ("GET", "/jobs/{id}/metrics", jobs.metrics),
         ("PUT", "/jobs/{id}/tags", jobs.set_tags),
         ("GET", "/facade/v1/jobs/{id}/type", jobs.kind),
+        ("POST", "/sessions", sessions.create),
         ("GET", "/sessions/{id}", sessions.read),
         ("PATCH", "/sessions/{id}", sessions.change),
         ("DELETE", "/sessions/{id}/close", sessions.cancel),
+        ("GET", "/instance", backends.instance),
+        ("GET", "/usage", backends.usage),
     ]
     polling = [(verb, POLLING + path, route) for verb, path, route in sign_on]
     return sign_on + polling + [(verb, OLD + path, route) for verb, path, route in runtime]

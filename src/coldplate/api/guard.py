@@ -26,7 +26,7 @@ BASE = "/api/v1"
 ALIASES = ("/experimental/", "/v1/")  # other bases that clients are pointed at; the same routes
 # The runtime of clients before 2025; those of the cloud channel ask for it without any prefix.
 OLD = "/runtime"
-OLD_ROOTS = frozenset({"backends", "jobs", "programs", "sessions", "stream", "facade"})
+OLD_ROOTS = frozenset({"backends", "jobs", "programs", "sessions", "stream", "facade", "instance", "usage"})
 OLD_PLACES = (OLD, "/polling/", "/api/users/", "/api/version", "/api/Network")
 
 

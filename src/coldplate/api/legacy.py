@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Annotated, Literal
@@ -23,7 +24,7 @@ from starlette.responses import Response
 from coldplate.api import render
 from coldplate.api import render_legacy as show
 from coldplate.api.bodies import Buffer, parse, read_large, read_small
-from coldplate.api.identify import Credentials, read_credentials
+from coldplate.api.identify import Credentials, instance_of, read_credentials
 from coldplate.api.modern import LARGE_AT_ONCE, TAGS, fingerprint, storing
 from coldplate.api.queries import LAST, PAGE, moment, page_size, tag_filter
 from coldplate.api.sending import FileAnswer, Receipted
@@ -33,13 +34,15 @@ from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import Job, JobState
 from coldplate.domain.provider import providers
 from coldplate.domain.query import JobFilter
-from coldplate.errors import UnknownJob, UnknownSession
+from coldplate.errors import UnknownJob
 from coldplate.legacy import Legacy, OldSubmission
 from coldplate.service import Service
 from coldplate.settings import Settings
 
 CLOSING_S = 0.2  # a client is told of its cancel so much later than its stream is closed
 OLD_PAGE = 20  # jobs in one page when a client doesn't say
+CLIENT = re.compile(r"qiskit_ibm_runtime-(\d+)\.(\d+)")
+WITH_SAMPLER_RESULTS = (0, 24)  # the first client that knows the type of a sampler's result
 POLLING = "/polling"  # an address for clients that must not stream; see `Login.me`
 
 
@@ -67,6 +70,12 @@ Asker = Annotated[Credentials, Depends(read_old_credentials)]
 def asked_by(service: Service, asker: Credentials) -> Principal:
     """Who asks; for an instance when a CRN is given."""
     return service.identify(token=asker.token, api_key=asker.api_key, crn=asker.crn or None)
+
+
+def release(asker: Credentials) -> tuple[int, int]:
+    """The release of the client that asks, as far as it says; else the newest."""
+    found = CLIENT.search(asker.caller or "")
+    return (int(found[1]), int(found[2])) if found else (9999, 0)
 
 
 class Login:
@@ -143,6 +152,23 @@ class OldBackends:
         """Whether a backend runs jobs, and how many wait; asked before every submission."""
         record = self.service.backend(self._at(asker, name), name)
         return render.reply(render.status_object(record, self.service.queue_length(name)))
+
+    def instance(self, asker: Asker) -> Response:
+        """The instance that the asker acts for."""
+        who = self.legacy.acting(asked_by(self.service, asker), None)
+        return render.reply(render.instance_object(instance_of(who)))
+
+    def usage(self, asker: Asker) -> Response:
+        """Quantum seconds of each of the asker's instances in the window that ends now."""
+        asking = asked_by(self.service, asker)
+        rows = []
+        for name, instance in self.legacy.instances(asking).items():
+            report = self.service.usage(self.legacy.acting(asking, name))
+            quota = instance.limit_s
+            remaining = None if quota is None else max(0, quota - report.consumed_s)
+            row = {"instance": name, "quota": quota, "usage": report.consumed_s, "pendingJobs": 0}
+            rows.append(row | {"maxPendingJobs": None, "usageRemaining": remaining})
+        return render.reply({"byInstance": rows})
 
     def _at(self, asker: Credentials, name: str) -> Principal:
         return self.legacy.at_backend(asked_by(self.service, asker), name)
@@ -230,7 +256,7 @@ class OldJobs:
         """One job; with its params where they can do no harm."""
         who, job = self._job(id, asker)
         value = show.job_object(job, self._names(who).get(job.instance))
-        params = None if exclude_params else self.legacy.params(who, job)
+        params = None if exclude_params else self.service.params(who, job)
         if params is not None:
             value["params"] = msgspec.Raw(params)
         return render.reply(value)
@@ -241,6 +267,8 @@ class OldJobs:
         path = self.service.results(who, id)
         if path is None:
             return show.text("")
+        if release(asker) < WITH_SAMPLER_RESULTS:
+            return show.text(show.older_result(path.read_bytes()))
         try:
             file = path.open("rb")
         except FileNotFoundError as error:  # deleted meanwhile
@@ -310,35 +338,3 @@ class OldJobs:
         """Old names of the asker's instances; clients of the cloud channel know none."""
         found = providers(self.service.instances(who))
         return {instance.id: name for name, instance in found.items()}
-
-
-class OldSessions:
-    """Routes of sessions. Clients of 2023 begin them with a job, later ones make them first."""
-
-    def __init__(self, service: Service, legacy: Legacy):
-        self.service, self.legacy = service, legacy
-
-    async def change(self, id: str, request: Request, asker: Asker) -> Response:
-        """Accept no more jobs; those in the queue still run. An unknown session is as good as closed."""
-        await read_small(request)
-        await in_thread(self._close, id, asker)
-        return render.nothing()
-
-    def _close(self, id: str, asker: Credentials) -> None:
-        who = self.legacy.at_session(asked_by(self.service, asker), id)
-        if who is not None:
-            self.service.close_session(who, id, False)
-
-    def cancel(self, id: str, asker: Asker) -> Response:
-        """Close at once: jobs in the queue end, a running one finishes."""
-        who = self.legacy.at_session(asked_by(self.service, asker), id)
-        if who is not None:
-            self.service.cancel_session(who, id)
-        return render.nothing()
-
-    def read(self, id: str, asker: Asker) -> Response:
-        """One session."""
-        who = self.legacy.at_session(asked_by(self.service, asker), id)
-        if who is None:
-            raise UnknownSession(f"Session {id!r:.60} not found.")
-        return render.reply(render.session_object(self.service.session(who, id)))

@@ -178,13 +178,13 @@ class Jobs:
         page = {"count": max(total, offset), "limit": size, "offset": offset}
         if exclude_params:
             return render.reply({"jobs": [render.job_object(job) for job in jobs]} | page)
-        return StreamingResponse(self._with_params(jobs, page), media_type="application/json")
+        return StreamingResponse(self._with_params(principal, jobs, page), media_type="application/json")
 
-    def _with_params(self, jobs: Sequence[Job], page: dict[str, int]) -> Iterator[bytes]:
+    def _with_params(self, reader: Principal, jobs: Sequence[Job], page: dict[str, int]) -> Iterator[bytes]:
         """The page of jobs, one at a time: together their params may be gigabytes."""
         yield b'{"jobs":['
         for number, job in enumerate(jobs):
-            yield (b"," if number else b"") + render.job_bytes(job, self.service.params(job))
+            yield (b"," if number else b"") + render.job_bytes(job, self.service.params(reader, job))
         yield b"]," + msgspec.json.encode(page)[1:]
 
     async def read(self, id: str, asker: Asker, exclude_params: bool = False) -> Response:
@@ -198,8 +198,10 @@ class Jobs:
         return self.service.job(who(self.service, asker), id)
 
     def _read_whole(self, id: str, asker: Credentials) -> Response:
-        job = self._read(id, asker)
-        return Response(render.job_bytes(job, self.service.params(job)), media_type="application/json")
+        principal = who(self.service, asker)
+        job = self.service.job(principal, id)
+        body = render.job_bytes(job, self.service.params(principal, job))
+        return Response(body, media_type="application/json")
 
     def delete(self, id: str, asker: Asker) -> Response:
         """Delete a job that has ended, with its params and results."""

@@ -33,6 +33,7 @@ PAYLOAD = {
         *("parameters", "parameter_values"),
     ),
 }
+OPTIONAL = ("parameters", "circuit_indices", "observable_indices")  # clients of 2024 leave them out
 MAX_SHOTS = 100_000  # per circuit and basis
 AMPLIFIERS = ("TwoQubitAmplifier", "CxAmplifier", "LocalFoldingAmplifier", "GlobalFoldingAmplifier")
 DEGREES = {
@@ -137,7 +138,7 @@ def check_v1(program: str, names: Collection[str], read: Callable[[str], Any]) -
         if name not in payload and name not in groups:
             raise BadRequest(f"params.{name:.60} is not an option of the {program} primitive.")
     for name in payload:
-        if name not in names and name != "parameters":
+        if name not in names and name not in OPTIONAL:
             raise BadRequest(f"params.{name} is missing.")
     settle_v1(program, {name: read(name) for name in groups if name in names})
 

@@ -45,14 +45,14 @@ from coldplate.errors import BadProgram, LimitExceeded, NotIsa
 from coldplate.wire.params import check_structure, check_tags
 from coldplate.wire.qpy_scan import scan
 
-# QPY 10 to 12 may hold expressions that symengine reads with pickle, and old readers gave texts to sympy's
-# eval: in a process that loads QPY neither can be imported, installed or not.
+# QPY 10 to 12 may hold expressions that symengine reads with pickle (refused by the scan), and old readers
+# gave texts to sympy's eval: in a process that loads QPY neither can be imported, installed or not.
 for banned in ("symengine", "sympy"):
     if sys.modules.get(banned) is not None:
         raise ImportError(f"{banned} must not be loaded in a process that reads users' circuits.")
     sys.modules[banned] = None  # type: ignore[assignment]
 
-VERSIONS = frozenset({9, *range(13, 19)})
+VERSIONS = frozenset(range(9, 19))
 WRITTEN = 13
 MAX_BITS = 100_000  # qubits, and clbits, of one circuit
 MAX_NESTING = 20  # levels of control flow

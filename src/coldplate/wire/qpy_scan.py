@@ -3,7 +3,7 @@
 Qiskit's loader takes memory for whatever a file claims, and calls what its names name. This walk follows the
 published layout, so that a file which would exhaust or abort the process is refused with a reason instead.
 
-Source: the documentation of `qiskit.qpy`, versions 9 and 13 to 18.
+Source: the documentation of `qiskit.qpy`, versions 9 to 18.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ ANNOTATION = struct.Struct("!IQ")
 VECTOR = struct.Struct("!HQ16s")
 SHORT, INT, LONG, SIGNED = (struct.Struct(layout) for layout in ("!H", "!I", "!Q", "!i"))
 CONDITION, BY_EXPRESSION, HAS_ANNOTATIONS = 0b11, 2, 0x80  # in an instruction's flags
+SYMPY = b"p"  # how the header of version 10 and later says that expressions are texts
 CONTIGUOUS = 1  # a register that gives only its first bit
 UNUSUAL = BY_EXPRESSION | HAS_ANNOTATIONS
 SIMPLE = frozenset({b"i", b"f", b"c", b"p", b"z"})  # kinds of values that are what their size says
@@ -60,12 +61,14 @@ def scan(
             f"A circuit is QPY version {version}; this server reads {', '.join(map(str, sorted(versions)))}.",
             solution="Use a client with a supported version of Qiskit.",
         )
-    programs = place.read(FILE[version >= 10])[5]
+    header = place.read(FILE[version >= 10])
+    programs = header[5]
     if programs != expected:
         raise BadProgram(f"There are {programs} circuits in one QPY file where {expected} are expected.")
     if place.take(1) != b"q":
         raise BadProgram("A QPY file holds something that is not a circuit.")
     walk = Scan(version, names, max_bits)
+    walk.pickled = 10 <= version < 13 and header[6] != SYMPY
     starts = [place.read(LONG)[0] for _ in range(programs)] if version >= 16 else [None] * programs
     for start in starts:
         if start is not None and start != place.at:

@@ -113,6 +113,7 @@ class Values(ABC):
 
     def __init__(self, version: int):
         self.version = version
+        self.pickled = False  # expressions are in a form that only pickle reads
         self.vectors = 0
         self.seen: set[bytes] = set()
 
@@ -183,6 +184,11 @@ class Values(ABC):
         if depth > MAX_NESTING:
             raise too_deep()
         number, size = part.read(EXPRESSION)
+        if self.pickled:
+            raise BadProgram(
+                "A circuit has parameter expressions as symengine writes them, which can't be read safely.",
+                solution="Bind the parameters, use a client of 2025 or later, or uninstall symengine.",
+            )
         if self.version >= 13:
             self.operations(part.part(size), depth)
         else:

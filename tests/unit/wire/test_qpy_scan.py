@@ -33,8 +33,9 @@ from qiskit.quantum_info import SparsePauliOp
 from samplomatic import ChangeBasis, InjectNoise, Twirl, build
 
 from coldplate.errors import BadInput, BadProgram, LimitExceeded, NotIsa
-from coldplate.wire.qpy import NAMES, VERSIONS, load_circuits
-from coldplate.wire.qpy_scan import scan
+from coldplate.wire.qpy import MAX_BITS, NAMES, VERSIONS, load_circuits
+from coldplate.wire.qpy_scan import Scan, scan
+from coldplate.wire.qpy_values import Place
 
 MODERN = range(13, 19)
 
@@ -382,10 +383,27 @@ def test_time_evolution_is_refused_by_name():
         walk(written(circuit, 17))
 
 
-@pytest.mark.parametrize("version", [*range(9), 10, 11, 12, 19, 255])
-def test_versions_with_pickles_or_unknown_layouts_are_refused(version):
+@pytest.mark.parametrize("version", [*range(9), 19, 255])
+def test_versions_of_unknown_layouts_are_refused(version):
     with pytest.raises(BadProgram, match=f"version {version};"):
         walk(file_of(body(version=13), version=version))
+
+
+@pytest.mark.parametrize("version", [10, 11, 12])
+def test_expression_that_only_pickle_reads_is_refused(version):
+    scan = Scan(version, NAMES, MAX_BITS)
+    scan.pickled = True
+    with pytest.raises(BadProgram, match="symengine"):
+        scan.expression(Place(struct.pack("!QQ", 0, 4) + b"\x80\x04.."), 0)
+
+
+@pytest.mark.parametrize(("encoding", "pickled"), [(b"p", False), (b"e", True)])
+def test_header_says_how_expressions_are_written(encoding, pickled, monkeypatch):
+    seen = []
+    monkeypatch.setattr(Scan, "circuit", lambda self, place, depth: seen.append(self.pickled) or 0)
+    header = b"QISKIT" + struct.pack("!BBBBQc", 11, 1, 0, 2, 1, encoding) + b"q"
+    walk(header)
+    assert seen == [pickled]
 
 
 def symbolic(text: str) -> bytes:
