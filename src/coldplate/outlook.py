@@ -17,7 +17,7 @@ from coldplate.settings import Settings
 from coldplate.store.store import Store
 
 REMEMBER_S = 2.0  # a forecast; the queue moves, but thousands may ask
-HEADS = 200  # of each line that are looked at
+LOOKED_AT = 2000  # queued jobs, over all lines
 
 
 @dataclass(frozen=True)
@@ -46,34 +46,35 @@ class Outlook:
     def of(self, job: Job, instances: list[Instance]) -> Prospect:
         """A job's future; of others it names only the instances given, and what is theirs."""
         now = self._clock()
-        snapshot = self._snapshot(now)
-        sentence = why(snapshot, now, job, names={each.id: each.name for each in instances})
-        expected = self._forecast(snapshot, now).get(job.id) if job.state is JobState.QUEUED else None
+        snapshot = self._snapshot(now, heads=1)
+        names = {each.id: each.name for each in instances}
+        ahead = self._store.ahead(job) if job.state is JobState.QUEUED else 0
+        sentence = why(snapshot, now, job, ahead=ahead, names=names)
+        expected = self._forecast(now).get(job.id) if job.state is JobState.QUEUED else None
         if expected is None:
             return Prospect(sentence)
         return Prospect(sentence, expected.position, expected.start, expected.end)
 
-    def expected(self) -> dict[JobId, Expected]:
-        """What is expected of all queued jobs."""
-        now = self._clock()
-        return self._forecast(self._snapshot(now), now)
-
     def waits(self, instance: Instance) -> dict[str, dict[str, float]]:
         """How long jobs wait on each backend: average, p50 and p95, seconds."""
         now = self._clock()
-        snapshot, typical_s = self._snapshot(now), self._store.typical_s()
+        snapshot, typical_s = self._look_far(now), self._store.typical_s()
         return expected_waits(snapshot, now, typical_s, slots=self._settings.slots, asker=instance.id)
 
-    def _snapshot(self, now: datetime) -> Snapshot:
-        """The queue, with more of each line than could start now."""
-        snapshot = self._store.snapshot(now, alive=set(), free_slots=HEADS)
+    def _look_far(self, now: datetime) -> Snapshot:
+        """The queue, with as many jobs as can be looked at, evenly of all lines."""
+        lines = len(self._snapshot(now, heads=1).waiting)
+        return self._snapshot(now, heads=max(2, LOOKED_AT // max(lines, 1)))
+
+    def _snapshot(self, now: datetime, *, heads: int) -> Snapshot:
+        snapshot = self._store.snapshot(now, alive=set(), free_slots=heads)
         computing = sum(attempt.asked is None for attempt in snapshot.running)
         return replace(snapshot, free_slots=max(0, self._settings.slots - computing))
 
-    def _forecast(self, snapshot: Snapshot, now: datetime) -> dict[JobId, Expected]:
+    def _forecast(self, now: datetime) -> dict[JobId, Expected]:
         with self._lock:
             if time.monotonic() >= self._until:
                 slots, typical_s = self._settings.slots, self._store.typical_s()
-                self._expected = forecast(snapshot, now, typical_s, slots=slots)
+                self._expected = forecast(self._look_far(now), now, typical_s, slots=slots)
                 self._until = time.monotonic() + REMEMBER_S
             return self._expected

@@ -67,7 +67,10 @@ def list_jobs(
         "session_id": session,
         "tags": tag or None,
     }
-    found = ask(find(data), "GET", "/jobs", query=query | {"exclude_params": "true"})["jobs"]
+    connection = find(data)
+    found = ask(connection, "GET", "/jobs", query=query | {"exclude_params": "true"})["jobs"]
+    queued = [job["id"] for job in found if job["status"] == "Queued"]
+    future = {id: ask(connection, "GET", f"/jobs/{id}/why") for id in queued}
     rows = [
         {
             "id": job["id"],
@@ -76,6 +79,8 @@ def list_jobs(
             "program": job["program"]["id"],
             "backend": job["backend"],
             "usage": job["usage"]["qpu_charge_time_seconds"],
+            "position": future.get(job["id"], {}).get("position_in_queue"),
+            "starts": future.get(job["id"], {}).get("estimated_start_time", "")[11:16],
             "tags": ", ".join(job["tags"]),
         }
         for job in found

@@ -16,18 +16,18 @@ from coldplate.scheduler.queue import RESERVED
 ORDINALS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth")
 
 
-def why(snapshot: Snapshot, now: datetime, job: Job, *, names: Mapping[InstanceId, str]) -> str:
+def why(snapshot: Snapshot, now: datetime, job: Job, *, ahead: int, names: Mapping[InstanceId, str]) -> str:
     """The sentence.
 
     Args:
-        snapshot: With the queued jobs of the job's own line up to it.
+        ahead: Jobs of its instance that wait for the same backend and were accepted before.
         names: Of the instances that the asker may know of; others are not named, nor what belongs to them.
     """
     if job.state.final:
         return f"The job has ended: {job.state}."
     if job.state is JobState.RUNNING:
         return running(snapshot, job)
-    return Explanation(snapshot, now, job, names).sentence()
+    return Explanation(snapshot, now, job, ahead, names).sentence()
 
 
 def running(snapshot: Snapshot, job: Job) -> str:
@@ -42,8 +42,10 @@ def running(snapshot: Snapshot, job: Job) -> str:
 class Explanation:
     """What keeps one queued job from starting."""
 
-    def __init__(self, snapshot: Snapshot, now: datetime, job: Job, names: Mapping[InstanceId, str]):
-        self.snapshot, self.now, self.names = snapshot, now, names
+    def __init__(
+        self, snapshot: Snapshot, now: datetime, job: Job, ahead: int, names: Mapping[InstanceId, str]
+    ):
+        self.snapshot, self.now, self.ahead, self.names = snapshot, now, ahead, names
         self.job = Waiting(job.id, job.instance, job.backend, job.session, job.created)
         self.queue = line_up(snapshot, now, session_steps(snapshot, now))
         self.sessions = {session.id: session for session in snapshot.sessions}
@@ -56,13 +58,8 @@ class Explanation:
 
     def place(self) -> str:
         """Where it stands among the jobs of its instance."""
-        own = [
-            waiting.id
-            for waiting in self.snapshot.waiting
-            if waiting.instance == self.job.instance and waiting.backend == self.job.backend
-        ]
-        number = own.index(self.job.id) if self.job.id in own else len(own)
-        text = ORDINALS[number].capitalize() if number < len(ORDINALS) else f"Number {number + 1}"
+        known = self.ahead < len(ORDINALS)
+        text = ORDINALS[self.ahead].capitalize() if known else f"Number {self.ahead + 1}"
         return f"{text} in {self.instance(self.job.instance)} on {self.job.backend}"
 
     # --- the causes, in the order in which they matter --------------------------------------------

@@ -11,12 +11,13 @@ from sqlalchemy import Connection, Select, bindparam, case, func, select, text
 
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import InstanceId
-from coldplate.domain.job import JobState
+from coldplate.domain.job import Job, JobState
 from coldplate.domain.plan import WINDOW
 from coldplate.domain.reservation import Claim, Reservation
 from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
 from coldplate.store import people, reservations, sessions
-from coldplate.store.rows import EPOCH, to_micros, to_moment
+from coldplate.store.rows import to_micros, to_moment
+from coldplate.store.spent import Spent
 from coldplate.store.tables import in_state, job, terminal_event, usage
 
 RECENT = 300  # jobs, of which the time is taken
@@ -26,6 +27,7 @@ HEAD = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, jo
 def snapshot(
     connection: Connection,
     backends: list[BackendRecord],
+    shares: Shares,
     *,
     now: datetime,
     alive: set[tuple[str, int]],
@@ -41,7 +43,7 @@ def snapshot(
             for row in sorted(connection.execute(_attempts()), key=lambda row: row.number)
         ),
         sessions=tuple(sessions.alive(connection)),
-        shares=_shares(connection, now),
+        shares=shares.every(connection, now),
         free_slots=free_slots,
         reservations=tuple(reserved),
     )
@@ -131,25 +133,28 @@ def _running(row: Any, now: datetime, alive: set[tuple[str, int]]) -> Running:
     )
 
 
-def _shares(connection: Connection, now: datetime) -> tuple[Share, ...]:
-    instances = people.instances(connection, None)
-    recent = _used_by_all(connection, now - WINDOW)
-    ever = recent if all(each.rules.rolling for each in instances) else _used_by_all(connection, EPOCH)
-    return tuple(
-        Share(
-            each.id,
-            (recent if each.rules.rolling else ever).get(each.id, 0.0),
-            each.allocation_s,
-            each.most_s,
-            each.rules.at_limit,
+class Shares:
+    """What instances have used of what they may."""
+
+    def __init__(self) -> None:
+        self._recent, self._ever = Spent(WINDOW), Spent(None)
+
+    def every(self, connection: Connection, now: datetime) -> tuple[Share, ...]:
+        """The share of every instance, by name."""
+        instances = people.instances(connection, None)
+        rolling = all(each.rules.rolling for each in instances)
+        recent = self._recent.by_instance(connection, now)
+        ever = recent if rolling else self._ever.by_instance(connection, now)
+        return tuple(
+            Share(
+                each.id,
+                (recent if each.rules.rolling else ever).get(each.id, 0.0),
+                each.allocation_s,
+                each.most_s,
+                each.rules.at_limit,
+            )
+            for each in instances
         )
-        for each in instances
-    )
-
-
-def _used_by_all(connection: Connection, since: datetime) -> dict[str, float]:
-    used = connection.execute(_used_since(), {"since": to_micros(since)})
-    return {row.instance: row.used for row in used}
 
 
 def used_s(connection: Connection, instance: InstanceId, since: datetime) -> float:
@@ -163,6 +168,14 @@ def used_s(connection: Connection, instance: InstanceId, since: datetime) -> flo
 def _used_since() -> Select[Any]:
     total = func.sum(usage.c.seconds).label("used")
     return select(usage.c.instance, total).where(usage.c.at > bindparam("since")).group_by(usage.c.instance)
+
+
+def ahead(connection: Connection, of: Job) -> int:
+    """Jobs of the same instance that wait for the same backend and were accepted before."""
+    number = select(job.c.number).where(job.c.id == of.id).scalar_subquery()
+    same = [job.c.backend == of.backend, job.c.instance == of.instance, job.c.number < number]
+    count = select(func.count()).select_from(job).where(in_state(job, JobState.QUEUED), *same)
+    return connection.execute(count).scalar_one()
 
 
 def typical_s(connection: Connection) -> dict[str, float]:

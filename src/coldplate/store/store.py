@@ -321,11 +321,17 @@ class Store(Transactions):
         """The queue at one instant; `alive` are the attempts (job, fence) that this server watches over."""
         with self._database.reading() as connection:
             records = self._records.every(connection)
-            return queue.snapshot(connection, records, now=now, alive=alive, free_slots=free_slots)
+            return queue.snapshot(
+                connection, records, self._shares, now=now, alive=alive, free_slots=free_slots
+            )
 
     def used_s(self, instance: InstanceId, since: datetime) -> float:
         """Quantum seconds that an instance was charged since a moment."""
         return self._read(queue.used_s, instance, since)
+
+    def ahead(self, job: Job) -> int:
+        """Jobs of the same instance that wait for the same backend and were accepted before."""
+        return self._read(queue.ahead, job)
 
     def typical_s(self) -> dict[str, float]:
         """How long jobs took lately on each backend, seconds."""

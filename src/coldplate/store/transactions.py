@@ -14,6 +14,7 @@ from coldplate.errors import Unavailable
 from coldplate.store import people, schema, submissions
 from coldplate.store.backends import Records
 from coldplate.store.database import Database
+from coldplate.store.queue import Shares
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -32,7 +33,7 @@ class Transactions:
     def __init__(self, url: str, *, on_change: Callable[[str], None] = lambda key: None):
         self._database = Database(url)
         self._on_change = on_change
-        self._records = Records()
+        self._records, self._shares = Records(), Shares()
         # Written with the next transaction, whatever it is.
         self._delivered: set[str] = set()
         self._used: dict[str, datetime] = {}

@@ -35,8 +35,8 @@ A = waiting("a")
 FIRST = "First in instance `chem` on heron; "
 
 
-def explain(snapshot, *, job=JOB, names=NAMES):
-    return why(snapshot, NOW, job, names=names)
+def explain(snapshot, *, job=JOB, ahead=0, names=NAMES):
+    return why(snapshot, NOW, job, ahead=ahead, names=names)
 
 
 def of_session(id, instance=QEC, **changes):
@@ -117,12 +117,11 @@ def test_first_rule_that_keeps_a_job_back_is_told(snapshot, cause):
     assert explain(snapshot) == FIRST + cause
 
 
-def test_place_is_among_the_jobs_of_the_instance_on_the_backend():
-    jobs = [waiting("x", age=9), waiting("y", backend="eagle"), waiting("z", instance=QEC), A]
-    snapshot = queue(jobs=jobs, backends=[device(), device("eagle")])
-    assert (
-        explain(snapshot) == "Second in instance `chem` on heron; jobs that were submitted before are next."
-    )
+@pytest.mark.parametrize(("ahead", "place"), [(1, "Second"), (9, "Tenth"), (10, "Number 11")])
+def test_place_is_among_the_jobs_of_the_instance_on_the_backend(ahead, place):
+    snapshot = queue(jobs=[waiting("x", age=9)])
+    expected = f"{place} in instance `chem` on heron; jobs that were submitted before are next."
+    assert explain(snapshot, ahead=ahead) == expected
 
 
 def test_job_of_a_session_waits_for_the_backend_to_drain():

@@ -123,6 +123,26 @@ def test_dedicated_session_is_charged_by_the_clock_and_its_jobs_are_not(store, a
     assert store.used_s(dedicated.instance, now - WINDOW) == 13.0
 
 
+def test_jobs_ahead_are_those_of_the_instance_on_the_backend(store, add_job, foreign):
+    others = [{}, {"backend": "eagle"}, {"instance": foreign.id}, {}]
+    for other in others:
+        add_job(**other)
+    assert store.ahead(add_job()) == 2
+
+
+def test_typical_time_is_that_of_jobs_that_completed_lately(store, add_job, now):
+    for lane, seconds in enumerate((2, 4)):
+        job = add_job()
+        store.start(job.id, lane=lane, now=now, lease_s=1)
+        store.finish(job.id, 1, FinalState(JobState.COMPLETED), now=now + timedelta(seconds=seconds))
+    job = add_job(backend="eagle")
+    store.start(job.id, lane=0, now=now, lease_s=1)
+    assert store.ask_for_device(job.id, 1, seconds=None, now=now)
+    store.leave_device(job.id, 1, now=now + timedelta(seconds=7))
+    store.finish(job.id, 1, FinalState(JobState.COMPLETED), now=now + timedelta(seconds=60))
+    assert store.typical_s() == {"heron": 3.0, "eagle": 7.0}
+
+
 def test_closed_sessions_are_not_shown(store, add_session, look):
     session = add_session()
     store.update_session(replace(session, state=SessionState.CLOSED), expect=SessionState.OPEN)
@@ -144,6 +164,20 @@ def test_use_is_summed_inside_the_window(store, charge, ours, foreign, now):
     charge(7, instance=foreign.id)
     assert store.used_s(ours.id, now - WINDOW) == 4.0
     assert store.used_s("nobody", now - WINDOW) == 0.0
+
+
+def test_use_is_right_at_every_look_whatever_was_summed_before(store, charge, ours, foreign, now):
+    def used(at):
+        snapshot = store.snapshot(at, alive=set(), free_slots=1)
+        return {share.instance: share.used_s for share in snapshot.shares}
+
+    charge(1.0, at=now - WINDOW + timedelta(seconds=90))
+    assert used(now) == {ours.id: 1.0, foreign.id: 0.0}
+    charge(2.0)
+    charge(4.0, instance=foreign.id)
+    assert used(now + timedelta(seconds=1)) == {ours.id: 3.0, foreign.id: 4.0}
+    assert used(now + timedelta(seconds=91)) == {ours.id: 2.0, foreign.id: 4.0}
+    assert used(now - timedelta(hours=1)) == {ours.id: 3.0, foreign.id: 4.0}  # the clock was put back
 
 
 def test_shares_tell_what_every_instance_used_and_may_use(charge, look, ours, foreign):
