@@ -86,6 +86,18 @@ def test_what_was_learnt_is_used_by_the_estimator_as_it_is(service):
     assert result.metadata["coldplate"]["applied"]["learning"]["executions"] == 0
 
 
+def test_a_dry_run_of_pec_tells_what_it_will_be_charged(service):
+    """Learning included, and gamma as the device's errors let expect it."""
+    made = circuit(service, *[(0, 1), (1, 2)] * 4)
+    resilience = {"pec_mitigation": True, "layer_noise_learning": FAST}
+    estimator = EstimatorV2(service.backend(DEVICE), options={"resilience": resilience})
+    pub = (made, "Z".rjust(made.num_qubits, "I"))
+    told = estimator.run([pub], dry_run=True).result()
+    job = estimator.run([pub])
+    assert told[0].metadata["coldplate"]["pec"]["gamma"] > 1
+    assert job.usage() == pytest.approx(told.metadata["coldplate"]["applied"]["estimated_usage_s"], rel=0.1)
+
+
 def test_estimator_options_do_as_well(service):
     made = circuit(service, (0, 1))
     estimator = EstimatorV2(service.backend(DEVICE))

@@ -28,7 +28,7 @@ def learnt(device, task, checks, *, depths=(0, 1, 4)):
     options = LearningOptions(16, 512, depths, checks)
     rng = np.random.default_rng(3)
     prepared = learner.prepare([task], options, Execution(), target=device.target, rng=rng, clock_start=START)
-    (found,) = learner.combine(prepared, device.run(prepared.program, rng), options)
+    (found,) = learner.combine(prepared, device.run(prepared.program, rng), options, target=device.target)
     return found
 
 

@@ -14,6 +14,7 @@ from coldplate.backends.catalog import load
 from coldplate.circuits.layers import Layer, LayerGate
 from coldplate.circuits.program import Program
 from coldplate.noise.action import circuit_of, conjugate
+from coldplate.noise.expected import expected
 from coldplate.noise.fit import Readings, learn
 from coldplate.noise.learning import LearningOptions, study
 from coldplate.noise.local import local_strings
@@ -138,6 +139,17 @@ def test_a_learnt_model_matches_the_truth_of_a_device(name):
         scores.append((found.rates - symmetric(known)) / found.stds)
     assert np.abs(scores).max() < 4
     assert np.sqrt(np.mean(np.square(scores))) < 1.25
+
+
+@pytest.mark.parametrize("name", ["emu_heron_r1", "clifford_eagle127"])
+def test_what_dry_runs_expect_is_near_the_truth(name):
+    """So that a dry run of PEC tells what it will cost."""
+    backend = load(name)
+    entangler = next(one for one in ("cz", "ecr") if one in backend.target.operation_names)
+    for pair in sorted(backend.target[entangler])[:40:4]:
+        known = from_calibrations(backend, LayerGate(pair, entangler))
+        guess = expected(known.layer, known.generators, backend.target)
+        assert_allclose(guess.log_gamma, known.log_gamma, rtol=0.1)
 
 
 def test_the_same_seed_learns_the_same(lindblad):

@@ -66,7 +66,7 @@ def knowledge(
         wanted, options.learning, options.execution, target=target, rng=rng, clock_start=clock_start
     )
     outcomes = run(prepared.program)
-    learnt = learner.models(learner.combine(prepared, outcomes, options.learning))
+    learnt = learner.models(learner.combine(prepared, outcomes, options.learning, target=target))
     return Knowledge(
         {model.layer: model for model in learnt},
         clock_stop=max((one.span[1] for one in outcomes.items), default=clock_start),

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
-import numpy as np
 from numpy.random import Generator
 from qiskit.transpiler import Target
 
@@ -17,6 +16,7 @@ from coldplate.engine import program
 from coldplate.engine.options import Execution
 from coldplate.noise import fit, readout
 from coldplate.noise.checks import report
+from coldplate.noise.expected import expected
 from coldplate.noise.learning import REGISTER, LearningOptions, Study, study
 from coldplate.noise.local import neighbours
 from coldplate.noise.model import LayerNoise
@@ -105,19 +105,25 @@ def reading(task: Measured, options: LearningOptions, target: Target, rng: Gener
     return Reading(task.qubits, pairs, (readout.item(task.qubits, options, target, rng),))
 
 
-def combine(prepared: Prepared, outcomes: Outcomes, options: LearningOptions) -> list[Learnt]:
-    """What the circuits showed, task by task; a dry run shows no noise at all."""
+def combine(
+    prepared: Prepared, outcomes: Outcomes, options: LearningOptions, *, target: Target
+) -> list[Learnt]:
+    """What the circuits showed, task by task; after a dry run, what is expected of layers."""
     left = iter(outcomes.items)
     return [
-        learnt(one, [next(left) for _ in one.items], options, made_up=outcomes.made_up)
+        learnt(one, [next(left) for _ in one.items], options, target if outcomes.made_up else None)
         for one in prepared.studies
     ]
 
 
 def learnt(
-    one: Study | Reading, outcomes: Sequence[ItemOutcome], options: LearningOptions, *, made_up: bool
+    one: Study | Reading, outcomes: Sequence[ItemOutcome], options: LearningOptions, dry: Target | None
 ) -> Learnt:
-    """What was learnt of one task."""
+    """What was learnt of one task.
+
+    Args:
+        dry: Nothing was run; what to expect of layers is from here.
+    """
     qubits = one.layer.qubits if isinstance(one, Study) else one.qubits
     depths = one.depths if isinstance(one, Study) else (0,)
     checks, kept = options.checks, None
@@ -130,8 +136,8 @@ def learnt(
     noise: LayerNoise | ReadoutNoise
     if isinstance(one, Reading):
         noise = readout.learn(qubits, one.items[0], outcomes[0], None if kept is None else kept[0])
-    elif made_up:
-        noise = LayerNoise.given(one.layer, one.strings, np.zeros(len(one.strings)))
+    elif dry is not None:
+        noise = expected(one.layer, one.strings, dry)
     else:
         noise = fit.learn(one, fit.Readings.of(one, outcomes, kept))
     return Learnt(noise, fractions, rates)

@@ -94,4 +94,5 @@ def learn(
         tasks, options, execution, target=backend.target, rng=for_twirls, clock_start=start.clock_start
     )
     outcomes = backend.run(prepared.program, for_shots)
-    return learner.combine(prepared, outcomes, options), outcomes.usage_s, start.seed
+    found = learner.combine(prepared, outcomes, options, target=backend.target)
+    return found, outcomes.usage_s, start.seed
