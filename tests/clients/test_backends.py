@@ -18,6 +18,8 @@ NAMES = {
     "emu_slow",
     "emu_quiet",
     "emu_fractional",
+    "emu_heron",
+    "emu_lanes",
     "clifford_eagle",
 }
 FRACTIONAL = {"rx", "rzz"}
@@ -51,13 +53,15 @@ def turned(num_qubits: int = 2) -> QuantumCircuit:
     [
         pytest.param({}, NAMES, id="all"),
         pytest.param({"name": "emu_quiet"}, {"emu_quiet"}, id="name"),
-        pytest.param({"min_num_qubits": 133}, {"emu_quiet", "emu_fractional"}, id="qubits"),
+        pytest.param({"min_num_qubits": 133}, {"emu_quiet", "emu_fractional", "emu_heron"}, id="qubits"),
         pytest.param({"min_num_qubits": 1000}, set(), id="too many qubits"),
         pytest.param({"simulator": True}, {"sim_statevector", "sim_paused"}, id="simulators"),
         pytest.param({"operational": False}, set(), id="not operational"),
         pytest.param({"status_msg": "paused"}, {"sim_paused"}, id="status"),
         pytest.param(
-            {"filters": lambda backend: backend.num_qubits == 7}, {"emu_fast", "emu_slow"}, id="a function"
+            {"filters": lambda backend: backend.num_qubits == 7},
+            {"emu_fast", "emu_slow", "emu_lanes"},
+            id="a function",
         ),
         pytest.param({"dynamic_circuits": True}, NAMES, id="dynamic circuits"),
     ],
