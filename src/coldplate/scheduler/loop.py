@@ -243,6 +243,10 @@ class Loop:
         wall_s = min(job.cost_s, settings.max_execution_s)
         session = self._store.session(job.session) if job.session else None
         backend = self._store.backend(job.backend)
+        in_session = session is not None and session.mode is Mode.DEDICATED
+        exclusive = backend is not None and backend.exclusive
+        # In a session, whose device nobody else may use, it need not ask for what is free.
+        driving = exclusive and in_session and self._store.take_device(job.id, job.fence, now=self._clock())
         return Ticket(
             job=job.id,
             fence=job.fence,
@@ -255,11 +259,12 @@ class Loop:
             blobs_root=str(self._blobs.root),
             catalog=None if settings.catalog is None else str(settings.catalog),
             log_level=job.log_level,
-            in_session=session is not None and session.mode is Mode.DEDICATED,
+            in_session=in_session,
             calibration=job.calibration,
             owner=None if job.private else job.instance,
             until=until,
-            exclusive=backend is not None and backend.exclusive,
+            exclusive=exclusive,
+            driving=driving,
             device_s=self._quantum_limit_s(job),
             limits=Limits(
                 memory_bytes=settings.memory_per_job,

@@ -220,6 +220,10 @@ class Store(Transactions):
             self._tell(id)
         return bool(granted)
 
+    def take_device(self, id: JobId, fence: int, *, now: datetime) -> bool:
+        """Have a job that starts drive its device at once; False when somebody else drives or wants it."""
+        return self._note(turns.take, id, fence, now=now)
+
     def grant_device(self, id: JobId, fence: int, *, now: datetime) -> bool:
         """Let a job that has asked drive its device; False when another does, or it doesn't ask any more."""
         try:

@@ -19,6 +19,8 @@ _IT = [
     in_state(job, JobState.RUNNING),
 ]
 WANTS = update(job).where(*_IT).values(asked=bindparam("now"), estimated_s=bindparam("for_s"))
+ESTIMATES = update(job).where(*_IT, job.c.driving.is_not(None)).values(estimated_s=bindparam("for_s"))
+TAKES = update(job).where(*_IT).values(driving=bindparam("now"))
 GOES = update(job).where(*_IT, job.c.asked.is_not(None)).values(asked=None, driving=bindparam("now"))
 DRIVES = select(job.c.driving, job.c.held_s).where(*_IT, job.c.driving.is_not(None))
 LEAVES = update(job).where(*_IT, job.c.driving.is_not(None)).values(driving=None, held_s=bindparam("for_s"))
@@ -38,12 +40,21 @@ def ask(
 
     None when the fence is stale.
     """
+    if connection.execute(ESTIMATES, _attempt(id, fence) | {"for_s": seconds}).rowcount == 1:
+        return True  # it has driven it from its start
     new = {"now": to_micros(now), "for_s": seconds}
     if connection.execute(WANTS, _attempt(id, fence) | new).rowcount == 0:
         return None
     if connection.execute(OTHERS, {"this": id}).scalar_one():
         return False
     return grant(connection, id, fence, now=now)
+
+
+def take(connection: Connection, id: JobId, fence: int, *, now: datetime) -> bool:
+    """Have a job that starts drive its device at once, if nobody else drives it or waits for it."""
+    if connection.execute(OTHERS, {"this": id}).scalar_one():
+        return False
+    return connection.execute(TAKES, _attempt(id, fence) | {"now": to_micros(now)}).rowcount == 1
 
 
 def grant(connection: Connection, id: JobId, fence: int, *, now: datetime) -> bool:

@@ -44,6 +44,7 @@ class Ticket:
     owner: str | None = None  # for whose next jobs compiled programs are kept; None: for nobody's
     until: float | None = None  # monotonic: its processes are dead by then, unless the lease was renewed
     exclusive: bool = False  # one process at a time drives the backend: it has to be asked for
+    driving: bool = False  # it has been let through already, for its first turn
     device_s: float | None = None  # quantum seconds that the job may use; None: any number
     turnstile: str | None = None  # path of the socket where it is asked for
     turnstile_key: str | None = None  # who asks

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import socket
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from numpy.random import Generator
 from qiskit.transpiler import Target
@@ -18,12 +18,16 @@ from coldplate.workers.pool import Ticket
 from coldplate.workers.turnstile import GO, GONE
 
 
-@dataclass(frozen=True)
+@dataclass
 class InTurn:
     """A backend that is driven only in turn: programs are made, and outcomes read, without it."""
 
     device: Backend
     ticket: Ticket
+    driving: bool = field(init=False)  # from the start, until the end of the first turn
+
+    def __post_init__(self) -> None:
+        self.driving = self.ticket.driving
 
     @property
     def name(self) -> str:
@@ -53,16 +57,18 @@ class InTurn:
         seconds, most_s = self.usage_s(program), self.ticket.device_s
         if seconds is not None and most_s is not None and seconds > most_s:
             raise RanTooLong(f"Ran too long: the job needs {seconds:.1f} s of its limit of {most_s:g} s.")
-        with turn(self.ticket, seconds):
+        driving, self.driving = self.driving, False
+        with turn(self.ticket, seconds, driving=driving):
             return self.device.run(program, rng)
 
 
 @contextlib.contextmanager
-def turn(ticket: Ticket, seconds: float | None) -> Iterator[None]:
+def turn(ticket: Ticket, seconds: float | None, *, driving: bool = False) -> Iterator[None]:
     """Hold the ticket's device.
 
     Args:
         seconds: For how long, by the device's clock, as far as that is known.
+        driving: It is held already: the office's word is not waited for before, but taken afterwards.
     """
     if ticket.turnstile is None:
         yield
@@ -70,11 +76,13 @@ def turn(ticket: Ticket, seconds: float | None) -> Iterator[None]:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as turnstile:
         turnstile.connect(ticket.turnstile)
         turnstile.sendall(f"{ticket.turnstile_key} {'' if seconds is None else seconds}\n".encode())
-        if turnstile.recv(1) != GO:
+        if not driving and turnstile.recv(1) != GO:
             raise JobFailure("The service stopped while the job waited for its device.")
         passing("T7-device-opened", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
         try:
             yield
         finally:
             passing("T7-device-left", job=ticket.job, fence=ticket.fence, backend=ticket.backend)
+            if driving:
+                turnstile.recv(1)
             turnstile.sendall(GONE)

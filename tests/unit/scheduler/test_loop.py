@@ -407,6 +407,23 @@ def test_only_jobs_of_devices_have_to_ask(lanes):
     assert [lanes.pool.tickets[id, 1].exclusive for id in (*lanes.ids, ideal)] == [True, True, True, False]
 
 
+def test_first_job_of_a_session_drives_its_device_from_its_start(office):
+    office.store.put_backends([replace(HERON, lanes=3), IDEAL], T0)
+    office.pool.slots = 9
+    session = office.add_session()
+    first, second = (office.add(name, session=session.id) for name in "ab")
+    office.settle()
+    assert [office.pool.tickets[id, 1].driving for id in (first, second)] == [True, False]
+    assert ask(office, second) is False
+    office.pool.end(first)
+    office.settle()
+    assert office.pool.granted == [(second, 1)]
+
+
+def test_job_outside_of_sessions_asks_for_its_device_when_it_is_prepared(lanes):
+    assert not any(lanes.pool.tickets[id, 1].driving for id in lanes.ids)
+
+
 def test_first_who_asks_drives_at_once_and_the_next_when_it_has_left(lanes):
     first, second, third = lanes.ids
     assert ask(lanes, second) is True

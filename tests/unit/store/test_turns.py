@@ -50,6 +50,27 @@ def test_who_comes_after_another_who_waits_has_to_wait(store, running, ask, now)
     assert ask(third) is False
 
 
+def test_job_that_starts_takes_a_device_that_nobody_drives_or_wants(store, running, ask, now):
+    first, second, elsewhere = running(0), running(1), running(backend="eagle")
+    assert store.take_device(first.id, 1, now=now)
+    assert store.job(first.id).driving == now
+    assert not store.take_device(second.id, 1, now=now)
+    assert store.take_device(elsewhere.id, 1, now=now)
+    assert not store.take_device(second.id, 2, now=now)  # another attempt
+    ask(second)
+    store.leave_device(first.id, 1, now=now)
+    assert not store.take_device(first.id, 1, now=now)  # the second waits for it
+
+
+def test_job_that_drives_already_is_told_so_when_it_asks(store, running, ask, now):
+    first, second = running(0), running(1)
+    store.take_device(first.id, 1, now=now)
+    assert ask(second) is False
+    assert ask(first) is True
+    job = store.job(first.id)
+    assert (job.driving, job.asked, job.estimated_s) == (now, None, 2.0)
+
+
 @pytest.mark.parametrize("waits", [True, False])
 def test_leaving_a_device_wakes_the_scheduler_if_another_waits_for_it(store, running, ask, now, told, waits):
     first, second, _elsewhere = running(0), running(1), ask(running(0, backend="eagle"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 import time
@@ -10,6 +11,7 @@ from dataclasses import dataclass
 import pytest
 
 from coldplate.errors import JobFailure, RanTooLong
+from coldplate.workers import turns
 from coldplate.workers.pool import Ticket
 from coldplate.workers.turns import InTurn, turn
 from coldplate.workers.turnstile import Turnstile
@@ -54,15 +56,15 @@ def office(tmp_path):
 class Process(threading.Thread):
     """Takes its turn, and stays at the device until it is told to leave."""
 
-    def __init__(self, ticket, seconds=None):
+    def __init__(self, ticket, seconds=None, *, driving=False):
         super().__init__(daemon=True)
-        self.ticket, self.seconds = ticket, seconds
+        self.ticket, self.seconds, self.driving = ticket, seconds, driving
         self.drives, self.leave, self.error = threading.Event(), threading.Event(), None
         self.start()
 
     def run(self):
         try:
-            with turn(self.ticket, self.seconds):
+            with turn(self.ticket, self.seconds, driving=self.driving):
                 self.drives.set()
                 self.leave.wait(10)
         except JobFailure as error:
@@ -86,6 +88,42 @@ def test_process_goes_at_once_when_nobody_else_wants_the_device(office):
     office.free = True
     assert Process(office.turnstile.expect(ticket())).drives.wait(10)
     office.hears("asks", "a", 1, None)
+
+
+def test_process_that_drives_from_its_start_does_not_wait_and_says_when_it_has_left(office):
+    office.free = True
+    process = Process(office.turnstile.expect(ticket()), 5.5, driving=True)
+    assert process.drives.wait(10)
+    office.hears("asks", "a", 1, 5.5)  # what it needs is told in any case
+    assert ("leaves", "a", 1) not in office.told
+    process.leave.set()
+    office.hears("leaves", "a", 1)
+
+
+def test_process_that_drives_from_its_start_goes_before_the_office_has_heard_of_it(office):
+    process = Process(office.turnstile.expect(ticket()), driving=True)
+    assert process.drives.wait(10)
+    process.leave.set()
+    office.hears("asks", "a", 1, None)
+    office.turnstile.grant("a", 1)
+    office.hears("leaves", "a", 1)
+
+
+def test_only_the_first_turn_is_held_from_the_start():
+    asked = []
+
+    @contextlib.contextmanager
+    def noted(ticket, seconds, *, driving):
+        asked.append(driving)
+        yield
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(turns, "turn", noted)
+        for held in (True, False):
+            device = InTurn(Toy(), ticket(exclusive=True, driving=held))
+            for _ in range(2):
+                device.run(5.0, None)
+    assert asked == [True, False, False, False]
 
 
 def test_process_may_take_several_turns(office):
