@@ -17,7 +17,7 @@ from coldplate.engine.options import Execution
 from coldplate.noise import fit, readout
 from coldplate.noise.checks import report
 from coldplate.noise.expected import expected
-from coldplate.noise.learning import REGISTER, LearningOptions, Study, study
+from coldplate.noise.learning import REGISTER, LearningOptions, Study, check_size, study
 from coldplate.noise.local import neighbours
 from coldplate.noise.model import LayerNoise
 from coldplate.noise.readout import ReadoutNoise
@@ -84,10 +84,12 @@ def prepare(
     """The program that shows the noise of layers and measurements.
 
     Raises:
-        BadInput, IncompatibleOptions: See `noise.learning.study`.
+        BadInput, IncompatibleOptions, LimitExceeded: See `noise.learning.study`.
     """
     studies = tuple(
-        study(task, options, target, rng) if isinstance(task, Layer) else reading(task, options, target, rng)
+        study(task, options, target, rng, coupling=execution.coupling)
+        if isinstance(task, Layer)
+        else reading(task, options, target, rng)
         for task in tasks
     )
     # what is learnt is the noise of layers as they are run: decoupled, where that is on
@@ -102,6 +104,7 @@ def prepare(
 def reading(task: Measured, options: LearningOptions, target: Target, rng: Generator) -> Reading:
     """The circuits that show the noise of measurements."""
     pairs = neighbours(Layer((), task.qubits), target)
+    check_size(options.num_randomizations, len(task.qubits))
     return Reading(task.qubits, pairs, (readout.item(task.qubits, options, target, rng),))
 
 

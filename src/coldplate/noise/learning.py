@@ -10,6 +10,7 @@ Source: van den Berg, Minev, Kandala, Temme, Nature Physics 19, 1116 (2023), arX
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +23,7 @@ from qiskit.transpiler import Target
 from coldplate.circuits.layers import Layer
 from coldplate.circuits.program import Item
 from coldplate.circuits.rotation import GENERAL, Rotation
-from coldplate.errors import BadInput
+from coldplate.errors import BadInput, LimitExceeded
 from coldplate.noise.action import append, conjugate, square
 from coldplate.noise.checks import Checks
 from coldplate.noise.local import local_strings, neighbours, product_bases
@@ -33,6 +34,7 @@ Bits = NDArray[np.bool_]
 
 REGISTER = "meas"
 FLIPS = f"measurement_flips.{REGISTER}"
+MOST_ANGLES = 1 << 27  # of one depth
 
 
 @dataclass(frozen=True)
@@ -70,11 +72,22 @@ class Study:
     items: tuple[Item, ...]
 
 
-def study(layer: Layer, options: LearningOptions, target: Target, rng: Generator) -> Study:
+def study(
+    layer: Layer,
+    options: LearningOptions,
+    target: Target,
+    rng: Generator,
+    *,
+    coupling: Collection[tuple[int, int]] | None = None,
+) -> Study:
     """The circuits that show the noise of a layer.
+
+    Args:
+        coupling: Pairs of qubits whose joint noise is looked for; None: those that the target couples.
 
     Raises:
         BadInput: There are fewer than two depths.
+        LimitExceeded: The circuits have more angles than a job can hold.
         IncompatibleOptions: A gate is not a Clifford gate that is its own inverse, or the target can't
             rotate its qubits.
     """
@@ -84,10 +97,25 @@ def study(layer: Layer, options: LearningOptions, target: Target, rng: Generator
             f"layer_pair_depths has {len(depths)} different values; a decay needs at least 2.",
             solution="Give depths like [0, 1, 2, 4, 16, 32].",
         )
-    pairs = neighbours(layer, target)
+    pairs = neighbours(layer, target, coupling)
     bases = product_bases(len(layer.qubits), pairs)
+    check_size(len(bases) * options.num_randomizations, 4 * len(layer.qubits) * (depths[-1] + 1))
     items = tuple(item(layer, bases, depth, target, options=options, rng=rng) for depth in depths)
     return Study(layer, pairs, local_strings(len(layer.qubits), pairs), bases, depths, items)
+
+
+def check_size(num_elements: int, num_angles: int) -> None:
+    """Refuse what does not fit into memory.
+
+    Raises:
+        LimitExceeded: There are more than `MOST_ANGLES` angles.
+    """
+    if num_elements * num_angles > MOST_ANGLES:
+        raise LimitExceeded(
+            f"Learning takes {num_elements} circuits of {num_angles} angles at one depth, more than "
+            f"{MOST_ANGLES} together.",
+            solution="Use fewer randomizations, smaller depths, or fewer qubits in a layer.",
+        )
 
 
 def item(

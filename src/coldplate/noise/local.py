@@ -19,10 +19,14 @@ X, Y, Z = (True, False), (True, True), (False, True)
 PAULIS = (X, Y, Z)
 
 
-def neighbours(layer: Layer, target: Target) -> Pairs:
-    """Places of a layer's qubits that are coupled: by the device, or by the layer's own gates."""
-    coupling = target.build_coupling_map()
-    edges: Iterable[Collection[int]] = () if coupling is None else coupling.get_edges()
+def neighbours(layer: Layer, target: Target, coupling: Collection[tuple[int, int]] | None = None) -> Pairs:
+    """Places of a layer's qubits that are coupled: by the device, or by the layer's own gates.
+
+    Args:
+        coupling: Instead of the device's.
+    """
+    own = target.build_coupling_map() if coupling is None else None
+    edges: Iterable[Collection[int]] = own.get_edges() if own is not None else coupling or ()
     place = places(layer)
     found = {tuple(sorted(edge)) for edge in edges if set(edge) <= place.keys()}
     found |= {tuple(sorted(gate.qubits)) for gate in layer.gates}

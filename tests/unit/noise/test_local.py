@@ -48,4 +48,5 @@ def test_neighbours_are_coupled_qubits_of_the_layer_and_pairs_of_its_gates():
     target = Target.from_configuration(["cz"], num_qubits=8, coupling_map=CouplingMap.from_line(8))
     layer = Layer((LayerGate((7, 2), "cz"),), (1, 2, 3, 7))
     assert neighbours(layer, target) == ((0, 1), (1, 2), (1, 3))
+    assert neighbours(layer, target, {(1, 3), (3, 1), (0, 1)}) == ((0, 2), (1, 3))
     assert neighbours(layer, Target.from_configuration(["cz"], num_qubits=8)) == ((1, 3),)
