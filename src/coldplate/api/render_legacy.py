@@ -114,11 +114,14 @@ def older_result(body: bytes) -> bytes:
 def configuration(record: BackendRecord) -> JsonObject:
     """What a backend is. Every field is one that these clients can't do without."""
     qubits = [[qubit] for qubit in range(record.num_qubits)]
-    delay = {"name": "delay", "parameters": ["t"], "qasm_def": "gate delay(t) q { }", "coupling_map": qubits}
-    gates = [gate for gate in record.configuration["gates"] if gate["name"] != "delay"]
+    extra = [
+        {"name": name, "parameters": parameters, "qasm_def": f"gate {name} q {{ }}", "coupling_map": qubits}
+        for name, parameters in (("delay", ["t"]), ("reset", []))
+    ]
+    gates = [gate for gate in record.configuration["gates"] if gate["name"] not in ("delay", "reset")]
     value = {"online_date": OLDEST, "coupling_map": None} | dict(record.configuration)
     return value | {
-        "gates": [*gates, delay],
+        "gates": [*gates, *extra],
         "max_experiments": MAX_EXPERIMENTS,
         "max_shots": min(record.configuration["max_shots"], MAX_SHOTS),
     }

@@ -95,6 +95,8 @@ class ArrayProgram:
         qubits = {wire: place for place, wire in enumerate(component.wires)}
         bits = {wire: place for place, wire in enumerate(component.bits)}
         self._finals = [self._measured(qubits[one.qubits[0]], bits[one.clbits[0]]) for one in final]
+        if len({qubit for qubit, _ in self._finals}) < len(self._finals):
+            raise Unsupported("a qubit that is read twice at the end")
         self._used = [False] * len(component.wires)
         self._walk(body, qubits, bits, inside=False)
 

@@ -16,6 +16,7 @@ import msgspec
 from coldplate.domain.forms import FORMS, Form, form_of
 from coldplate.domain.option_conflicts import check_together
 from coldplate.domain.option_tables import Option, Standing
+from coldplate.domain.options_runner import RUNNERS, check_runner
 from coldplate.domain.options_v1 import check_v1, is_v1
 from coldplate.errors import BadRequest, NotYet, UnknownProgram
 
@@ -48,6 +49,10 @@ def check_params(program: str, params: bytes) -> None:
         IncompatibleOptions: Two options that don't go together.
         UnknownProgram: There is no such program.
     """
+    if program in RUNNERS:
+        given = read_object(params)
+        check_runner(given, lambda name: read_field(name, given[name]))
+        return
     if form_of(program, ()) is None:
         raise UnknownProgram(f"Program {program!r:.{MAX_SHOWN}} does not exist.")
     fields = read_object(params)

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 
 import msgspec
 
+from coldplate.domain.options_runner import RUNNERS
 from coldplate.errors import BadRequest, TagTooLong, TooManyTags, UnknownProgram
 
-PROGRAMS = ("sampler", "estimator", "executor", "noise-learner", "calibrate")
+PROGRAMS = ("sampler", "estimator", "executor", "noise-learner", "calibrate", *RUNNERS)
 IN_SESSIONS = "calibrate"  # the program that runs in sessions only
 
 MAX_TAGS, MAX_TAG = 8, 86  # tags per job, characters per tag

@@ -11,7 +11,7 @@ from coldplate.circuits.program import pack_bits, unpack_bits
 from coldplate.errors import BadInput
 
 
-def counted(data: DataBin, place: int) -> dict[str, int]:
+def counted(data: DataBin, place: int | tuple[()]) -> dict[str, int]:
     """How often each bit string was read, over all registers of one element; the first bit is the rightmost.
 
     Raises:

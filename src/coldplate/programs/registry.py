@@ -37,6 +37,8 @@ PROGRAMS: dict[str, str] = {
     "sampler": "coldplate.programs.sampler",
     "estimator": "coldplate.programs.estimator",
     "executor": "coldplate.programs.executor",
+    "circuit-runner": "coldplate.programs.runner",
+    "qasm3-runner": "coldplate.programs.runner",
     "noise-learner": "coldplate.programs.noise_learner",
     "calibrate": "coldplate.programs.calibrate",
 }

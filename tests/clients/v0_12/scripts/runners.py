@@ -1,0 +1,60 @@
+"""Circuits as the provider of 2023 and `service.run` send them."""
+
+from account import service
+from primitives import IDEAL, ghz
+from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
+from qiskit_ibm_provider import IBMProvider
+
+QASM = """
+OPENQASM 3.0;
+include "stdgates.inc";
+qubit[1] q;
+bit[1] c;
+x q[0];
+c[0] = measure q[0];
+"""
+
+
+def provider_run(token, url, backend="emu_nairobi"):
+    """Counts of `backend.run` by the provider, and the job found again."""
+    provider = IBMProvider(token=token, url=url)
+    device = provider.get_backend(backend)
+    circuits = [transpile(ghz(2), device), transpile(ghz(3), device)]
+    job = device.run(circuits, shots=1000)
+    result = job.result()
+    again = provider.retrieve_job(job.job_id())
+    return {
+        "counts": result.get_counts(0),
+        "wide": result.get_counts(1),
+        "same": again.result().get_counts(0) == result.get_counts(0),
+        "status": job.status().name,
+        "listed": job.job_id() in [one.job_id() for one in provider.jobs(limit=5)],
+    }
+
+
+def provider_session(token, url):
+    """A session of the provider."""
+    device = IBMProvider(token=token, url=url).get_backend(IDEAL)
+    with device.open_session() as session:
+        jobs = [device.run(ghz(2), shots=10) for _ in range(2)]
+        for job in jobs:
+            job.result()
+        id = session.session_id
+    return id == jobs[0].job_id()
+
+
+def circuit_runner(**inputs):
+    """The program by `service.run`, with registers and memory."""
+    circuit = QuantumCircuit(QuantumRegister(3, "q"), ClassicalRegister(1, "a"), ClassicalRegister(2, "b"))
+    circuit.x([0, 2])
+    circuit.measure([0, 1, 2], [0, 1, 2])
+    inputs = dict({"circuits": circuit, "shots": 5, "memory": True}, **inputs)
+    job = service().run("circuit-runner", inputs, options={"backend": IDEAL})
+    result = job.result()
+    return {"counts": result.get_counts(), "memory": result.get_memory()}
+
+
+def qasm3_runner():
+    """A text of OpenQASM 3."""
+    job = service().run("qasm3-runner", {"circuits": QASM, "shots": 7}, options={"backend": IDEAL})
+    return job.result().get_counts()

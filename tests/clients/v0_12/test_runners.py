@@ -1,0 +1,33 @@
+"""`backend.run` of the provider of 2023, and the programs behind it."""
+
+from __future__ import annotations
+
+import pytest
+from old_clients import ClientError
+
+
+def test_provider_runs_circuits_on_a_device(old, old_server):
+    told = old.call("runners.provider_run", token=old_server.key, url=f"{old_server.url}/api")
+    assert sum(told["counts"].values()) == 1000
+    assert told["counts"]["00"] + told["counts"]["11"] > 800
+    assert set(map(len, told["wide"])) == {3}
+    assert told["same"]
+    assert told["listed"]
+    assert told["status"] == "DONE"
+
+
+def test_provider_has_sessions(old, old_server):
+    assert old.call("runners.provider_session", token=old_server.key, url=f"{old_server.url}/api")
+
+
+def test_circuit_runner_gives_counts_and_memory(old):
+    assert old.call("runners.circuit_runner") == {"counts": {"10 1": 5}, "memory": ["10 1"] * 5}
+
+
+def test_qasm3_runner_takes_text(old):
+    assert old.call("runners.qasm3_runner") == {"1": 7}
+
+
+def test_option_that_is_not_offered_is_refused_by_name(old):
+    with pytest.raises(ClientError, match="use_measure_esp"):
+        old.call("runners.circuit_runner", use_measure_esp=True)
