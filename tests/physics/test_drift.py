@@ -10,6 +10,7 @@ from numpy.testing import assert_allclose
 from qiskit import ClassicalRegister, QuantumCircuit
 from qiskit.circuit import Parameter, ParameterVector
 from qiskit.quantum_info import Statevector
+from scipy.stats import chi2_contingency
 
 from coldplate.backends.build import build
 from coldplate.backends.catalog import Entry
@@ -338,6 +339,69 @@ def test_collected_phases_are_the_evolution_under_the_hamiltonian(seed, two):
     bits = shots_of(backend, circuit, shots=SHOTS)[0]
     counts = np.bincount(bits @ (1 << np.arange(NUM)), minlength=2**NUM)
     assert_allclose(counts / SHOTS, expected, atol=5 * np.sqrt(0.25 / SHOTS))
+
+
+def sliced(circuit, backend) -> QuantumCircuit:
+    """The circuit with the ZZ of every pair written for every piece of time, whatever the qubits do."""
+    device, rates = backend.device, backend.coherent.zz
+    ends: dict[object, float] = {}
+    slots = []
+    for place, one in reversed(list(enumerate(circuit.data))):
+        qubits = [circuit.find_bit(qubit).index for qubit in one.qubits]
+        wires = (*one.qubits, *one.clbits)
+        stop = min(ends.get(wire, 0.0) for wire in wires)
+        taken = (
+            one.operation.duration * NS if one.name == "delay" else device.seconds(one.name, tuple(qubits))
+        )
+        ends.update(dict.fromkeys(wires, stop - taken))
+        slots.append(((2 * stop - taken) / 2, place, stop - taken, stop, one, qubits))
+    slots.sort(key=lambda slot: (round(slot[0] / NS, 3), slot[1]))
+    found, now = circuit.copy_empty_like(), slots[0][2]
+    edges = sorted({round(edge / NS, 3) for slot in slots for edge in (slot[0], slot[2], slot[3])})
+    for edge in edges:
+        inside = (now + edge * NS) / 2
+        busy = {
+            tuple(sorted(q)) for _, _, start, stop, _, q in slots if len(q) == 2 and start < inside < stop
+        }
+        for pair, rate in rates.items():
+            if pair not in busy:
+                found.cp(-2 * np.pi * rate * (edge * NS - now), *pair)
+        now = edge * NS
+        while slots and round(slots[0][0] / NS, 3) <= edge:
+            one = slots.pop(0)[4]
+            if one.name != "delay":
+                found.append(one)
+    return found
+
+
+@pytest.mark.parametrize(
+    "seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.slow) for seed in range(2, 12))]
+)
+def test_collected_phases_are_right_around_resets_and_measurements_inside(seed):
+    rng = np.random.default_rng(seed)
+    backend = make(zz=700 * KHZ, sx_s=40 * NS, two_s=200 * NS)
+    circuit = QuantumCircuit(NUM, 6)
+    for _ in range(24):
+        first = int(rng.integers(NUM - 1))
+        match rng.integers(8):
+            case 0:
+                circuit.cz(first, first + 1)
+            case 1:
+                circuit.delay(int(rng.integers(700)), first, unit="ns")
+            case 2:
+                circuit.reset(int(rng.integers(NUM)))
+            case 3:
+                circuit.measure(int(rng.integers(NUM)), int(rng.integers(6)))
+            case _:
+                circuit.sx(int(rng.integers(NUM)))
+    circuit.measure(range(NUM), rng.permutation(6)[:NUM])
+    weights = 1 << np.arange(6)
+    first = shots_of(backend, circuit)[0] @ weights
+    ideal = Emulator("sim_a", backend.target)
+    second = shots_of(ideal, sliced(circuit, backend), seed=4)[0] @ weights
+    table = np.stack([np.bincount(one, minlength=64) for one in (first, second)])
+    table = table[:, table.sum(axis=0) > 10]
+    assert chi2_contingency(table).pvalue > 1e-4
 
 
 # --- over-rotation ----------
