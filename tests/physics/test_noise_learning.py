@@ -13,6 +13,7 @@ from qiskit.quantum_info import PTM
 from coldplate.backends.catalog import load
 from coldplate.circuits.layers import Layer, LayerGate
 from coldplate.circuits.program import Program
+from coldplate.errors import IncompatibleOptions
 from coldplate.noise.action import circuit_of, conjugate
 from coldplate.noise.expected import expected
 from coldplate.noise.fit import Readings, learn
@@ -66,6 +67,19 @@ def test_no_weight_is_found_where_none_is(lindblad):
     assert empty.sum() > 10
     assert (found.rates[empty] < 4 * found.stds[empty]).all()
     assert found.rates[empty].mean() < 0.1 * found.rates[~empty].mean()
+
+
+@pytest.mark.parametrize(
+    ("gate", "says"),
+    [
+        (LayerGate((0, 1), "dcx"), "not its own inverse"),
+        (LayerGate((0, 1), "rzz", (0.3,)), "rzz.0.3. on qubits .* is not a Clifford gate"),
+    ],
+)
+def test_layers_that_can_not_be_learnt_in_pairs_are_refused_at_any_depth(lindblad, gate, says):
+    layer = Layer((gate,), (0, 1))
+    with pytest.raises(IncompatibleOptions, match=says):
+        study(layer, LearningOptions(1, 1, (0, 2)), lindblad().target, np.random.default_rng(1))
 
 
 def test_without_noise_no_rate_stands_out(lindblad):

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from qiskit.circuit import Gate, QuantumCircuit
 from qiskit.circuit.library import get_standard_gate_name_mapping
+from qiskit.exceptions import QiskitError
 from qiskit.quantum_info import Clifford
 
 from coldplate.circuits.conjugation import conjugated, conjugation
@@ -59,15 +60,32 @@ def conjugate(layer: Layer, x: Bits, z: Bits) -> tuple[Bits, Bits]:
     return x, z
 
 
+def clifford(gate: LayerGate) -> Clifford:
+    """A gate of a layer as a Clifford.
+
+    Raises:
+        IncompatibleOptions: It isn't one.
+    """
+    try:
+        return Clifford(gate_of(gate.name, gate.params))
+    except QiskitError:
+        angles = ", ".join(f"{value:.6g}" for value in gate.params)
+        raise IncompatibleOptions(
+            f"{gate.name}({angles}) on qubits {list(gate.qubits)} is not a Clifford gate, so the noise of "
+            "its layer can't be learnt.",
+            solution="Use entangling gates that are Clifford gates.",
+        ) from None
+
+
 def square(layer: Layer) -> tuple[Bits, Bits]:
     """The Pauli string that a layer twice is, by what it does: whether it flips X, and Z, of each qubit.
 
     Raises:
-        IncompatibleOptions: It isn't one; then the noise of the layer can't be learnt in pairs.
+        IncompatibleOptions: It isn't one, or a gate is not Clifford; then the noise can't be learnt in pairs.
     """
     flips, place = np.zeros((2, len(layer.qubits)), dtype=bool), places(layer)
     for gate in layer.gates:
-        once = Clifford(gate_of(gate.name, gate.params))
+        once = clifford(gate)
         twice = once.compose(once)
         if not np.array_equal(twice.symplectic_matrix, np.eye(2 * len(gate.qubits))):
             raise IncompatibleOptions(

@@ -97,6 +97,7 @@ def study(
             f"layer_pair_depths has {len(depths)} different values; a decay needs at least 2.",
             solution="Give depths like [0, 1, 2, 4, 16, 32].",
         )
+    square(layer)  # refuses layers that don't undo themselves, at depths where it makes no flips too
     pairs = neighbours(layer, target, coupling)
     bases = product_bases(len(layer.qubits), pairs)
     check_size(len(bases) * options.num_randomizations, 4 * len(layer.qubits) * (depths[-1] + 1))

@@ -10,6 +10,7 @@ from qiskit.circuit import BoxOp, CircuitInstruction, QuantumCircuit, QuantumReg
 from samplomatic.annotations import Twirl
 from samplomatic.utils import get_annotation, undress_box
 
+from coldplate.circuits.angles import is_free
 from coldplate.circuits.layers import Layer, LayerGate
 from coldplate.engine.learner import Learnt, Measured
 from coldplate.errors import BadInput
@@ -92,7 +93,7 @@ def read_instruction(one: CircuitInstruction, places: Mapping[Any, int], *, inde
         if len(acting) < len(qubits):
             raise BadInput(f"{where} measures {len(acting)} of its {len(qubits)} qubits; it has to be all.")
         return Measured(qubits)
-    if any(len(each.qubits) != 2 or each.name not in STANDARD for each in hard):
+    if any(len(each.qubits) != 2 or each.name not in STANDARD or free(each) for each in hard):
         raise BadInput(f"{where} has other instructions than one layer of two-qubit gates, or measurements.")
     gates = [
         LayerGate(
@@ -101,6 +102,11 @@ def read_instruction(one: CircuitInstruction, places: Mapping[Any, int], *, inde
         for each in hard
     ]
     return Layer(tuple(sorted(gates)), qubits)
+
+
+def free(one: CircuitInstruction) -> bool:
+    """Whether a gate has an angle that is not a number."""
+    return any(is_free(value) for value in one.params)
 
 
 def write_learnt(schema_version: str, found: Sequence[Learnt], *, metadata: Mapping[str, Any]) -> bytes:

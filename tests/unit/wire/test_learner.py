@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from qiskit import QuantumCircuit, qpy
-from qiskit.circuit import BoxOp, ClassicalRegister, QuantumRegister
+from qiskit.circuit import BoxOp, ClassicalRegister, Parameter, QuantumRegister
 from qiskit_ibm_runtime.json import RuntimeDecoder
 from samplomatic.annotations import Twirl
 
@@ -82,6 +82,7 @@ def test_boxes_are_read_by_what_is_hard_in_them(inside, qubits, task):
             boxed(body(2, ("cz", 0, 1)), (0, 1), register=QuantumRegister(7, "r")),
             "not in the backend's register",
         ),
+        (boxed(body(2, ("rzz", Parameter("t"), 0, 1)), (0, 1)), "other instructions than one layer"),
         (body(2, ("cz", 0, 1)), "Instruction 0 is cz"),
         (body(2), "There are 0 instructions"),
     ],
