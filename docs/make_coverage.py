@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import json
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -20,8 +20,12 @@ from coldplate.api.app import build_app
 from coldplate.api.guard import ALIASES, BASE
 from coldplate.changes import Changes
 from coldplate.domain.forms import FORMS, Form
-from coldplate.domain.option_tables import TABLES, Standing
+from coldplate.domain.option_tables import TABLES, Option, Standing
 from coldplate.domain.options import Coverage, coverage
+from coldplate.domain.options_runner import OPTIONS as RUNNER_OPTIONS
+from coldplate.domain.options_runner import RUNNERS
+from coldplate.domain.options_v1 import PROGRAMS as V1_PROGRAMS
+from coldplate.domain.options_v1 import TABLES as V1_TABLES
 from coldplate.legacy import Legacy
 from coldplate.service import Service
 from coldplate.settings import Settings
@@ -64,6 +68,10 @@ def program_rows() -> Iterator[Row]:
     """Every official program."""
     for name, form in FORMS.items():
         yield f"`{name}`", "honoured", program_note(form)
+    for name in V1_PROGRAMS:
+        yield f"`{name}` (V1)", "honoured", "clients of 2023: params with `circuits` in place of `pubs`"
+    for name in RUNNERS:
+        yield f"`{name}`", "honoured", "clients of 2023: `backend.run` of their provider"
 
 
 def program_note(form: Form) -> str:
@@ -71,6 +79,20 @@ def program_note(form: Form) -> str:
     if form.schema_versions:
         return f"`{form.program}`, schema versions {', '.join(form.schema_versions)}"
     return f"`{form.program}`, version {form.version}"
+
+
+def old_tables() -> Iterator[tuple[str, Sequence[Option]]]:
+    """Titles and options of what clients of 2023 send."""
+    for name in V1_PROGRAMS:
+        yield f"`{name}` (V1)", V1_TABLES[name]
+    yield " and ".join(f"`{name}`" for name in RUNNERS), RUNNER_OPTIONS
+
+
+def old_row(option: Option) -> Row:
+    """One option of theirs."""
+    standing = REFUSED if option.standing == Standing.NOT_YET else option.standing
+    default = "" if option.default is None else f"`{json.dumps(option.default)}`"
+    return f"`{option.path}`", standing, option.kind.name, default, option.note
 
 
 def option_row(option: Coverage) -> Row:
@@ -104,6 +126,9 @@ def page() -> str:
         rows = [option_row(option) for option in options if option.program == program]
         parts.append(f"## Options of `{program}`\n")
         parts.append(table(("option", "standing", "value", "default", "note"), rows))
+    for title, found in old_tables():
+        parts.append(f"## Options of {title}\n")
+        parts.append(table(("option", "standing", "value", "default", "note"), map(old_row, found)))
     return "\n".join(parts)
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from coldplate.domain import submission
 from coldplate.domain.forms import FORMS
+from coldplate.domain.options_runner import RUNNERS
 
 DOCS = Path(__file__).parents[2] / "docs"
 
@@ -52,9 +53,10 @@ def test_unknown_argument_writes_nothing(make_coverage, monkeypatch, tmp_path):
 
 
 def test_every_program_that_a_submission_may_name_is_listed(make_coverage):
-    assert tuple(dict.fromkeys(form.program for form in FORMS.values())) == submission.PROGRAMS
+    current = dict.fromkeys(form.program for form in FORMS.values())
+    assert (*current, *RUNNERS) == submission.PROGRAMS
     programs = section(make_coverage.page(), "Programs")
-    assert all(f"| `{program}` | honoured |" in programs for program in FORMS)
+    assert all(f"| `{program}` | honoured |" in programs for program in (*FORMS, *RUNNERS))
 
 
 @pytest.mark.parametrize("program", FORMS)
