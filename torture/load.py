@@ -16,7 +16,7 @@ from torture.work import body_of, is_answer
 
 FINAL = ("Completed", "Failed", "Cancelled")
 END_S = 90.0  # a job that has not ended by then is left to the checker
-BACKLOG = 25  # jobs that a fair tenant always has in the queue
+BACKLOG = 15  # jobs that a fair tenant always has in the queue
 KNOWN: list[tuple[str, str]] = []  # tenants and their jobs, for those who pry
 
 
