@@ -435,6 +435,24 @@ def test_over_rotation_of_cross_resonance_turns_the_target_further_about_x(two):
     assert_allclose(np.abs(found), abs(np.cos(angle)), atol=TOLERANCE)
 
 
+def test_over_rotation_of_rzz_is_a_part_of_its_angle_also_where_that_is_a_parameter():
+    excess, number = 0.08, 3
+    circuit = QuantumCircuit(NUM, 1)
+    angle = Parameter("a")
+    hadamard(circuit, 0)
+    for _ in range(number):
+        circuit.rzz(angle, 0, 1)
+    circuit.rzz(0.4, 1, 0)
+    hadamard(circuit, 0)
+    circuit.measure(0, 0)
+    values = np.array([[0.3], [1.1], [0.0]])
+    found = 1 - 2 * shots_of(make(over_rotation=excess, two="rzz"), circuit, values=values)[..., 0].mean(
+        axis=1
+    )
+    turned = (number * values[:, 0] + 0.4) * (1 + excess)
+    assert_allclose(found, np.cos(turned), atol=TOLERANCE)
+
+
 def test_twirled_over_rotations_add_up_incoherently():
     excess, number, shots = 0.1, 8, 8000
     rng = np.random.default_rng(1)

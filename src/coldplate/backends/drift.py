@@ -32,6 +32,7 @@ from qiskit.circuit.library import CPhaseGate, PhaseGate, RZXGate, RZZGate
 from coldplate.backends.coherent import Coherent, flicker
 from coldplate.backends.device import Device
 from coldplate.backends.layout import TICK_S, Slot, lay_out
+from coldplate.backends.methods import SHARE, memory
 from coldplate.backends.readout import Crosstalk
 from coldplate.backends.switches import Pair
 from coldplate.circuits.content import derived
@@ -44,7 +45,6 @@ DIAGONAL = frozenset(
 TURN = 2 * np.pi
 HALF_TICK_S = TICK_S / 2
 NOTHING = 1e-12  # a phase that only rounding left
-LARGEST_TABLE = 1 << 31  # bytes of drawn values
 
 
 @dataclass(frozen=True)
@@ -110,11 +110,12 @@ def drifted(item: Item, device: Device, coherent: Coherent, rng: Generator, *, r
     if not writer.stretches:
         return replace(item, circuit=circuit, content=content)
     number = item.executions
-    needed = 8 * number * len(circuit.parameters)
-    if needed > LARGEST_TABLE:
+    needed, room = 3 * 8 * number * len(circuit.parameters), SHARE * memory()
+    if needed > room:
         raise LimitExceeded(
-            f"The noise of {number} shots is {needed / 2**30:.3g} GiB of phases, "
-            f"more than {LARGEST_TABLE / 2**30:.3g}."
+            f"The noise of {number} shots needs {needed / 2**30:.3g} GiB of phases, and there are "
+            f"{room / 2**30:.3g}.",
+            solution="Ask for fewer shots, or fewer parameter sets in one pub.",
         )
     given = np.repeat(item.flat_values, item.shots, axis=0)
     columns = dict(zip(item.circuit.parameters, given.T, strict=True))

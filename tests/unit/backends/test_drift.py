@@ -98,8 +98,8 @@ def test_switches_that_are_off_change_no_bit(off):
 
 
 def test_too_many_phases_are_refused_before_they_are_drawn(monkeypatch):
-    monkeypatch.setattr(drift, "LARGEST_TABLE", 1000)
-    with pytest.raises(LimitExceeded, match="The noise of 100 shots is .* GiB of phases"):
+    monkeypatch.setattr(drift, "memory", lambda: 10_000)
+    with pytest.raises(LimitExceeded, match="The noise of 100 shots needs .* GiB of phases"):
         run(backend(**NOISY), waiting())
 
 
