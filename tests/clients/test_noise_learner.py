@@ -11,6 +11,7 @@ from qiskit import QuantumCircuit
 from qiskit.circuit import QuantumRegister
 from qiskit_ibm_runtime import Batch, Calibrator, EstimatorV2, NoiseLearner, NoiseLearnerV3, Session
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError
+from qiskit_ibm_runtime.executor_estimator import Estimator as ClientEstimator
 from qiskit_ibm_runtime.executor_noise_learner import NoiseLearnerV3 as ClientLearner
 from samplomatic.transpiler import generate_boxing_pass_manager
 from samplomatic.utils import find_unique_box_instructions
@@ -179,6 +180,24 @@ def test_checks_by_rx_need_a_device_that_has_it(service):
 def test_a_dry_run_has_the_right_shape_and_costs_nothing(service):
     job = NoiseLearnerV3(service.backend(DEVICE), FAST).run(boxes(service, (0, 1)), dry_run=True)
     assert [len(one.to_pauli_lindblad_map().rates) for one in job.result()] == [15, 2]
+
+
+def test_the_client_cancels_noise_that_the_server_learnt(service):
+    """The documented way of the client-side estimator; the server's own PEC agrees with it."""
+    backend = service.backend(DEVICE)
+    made = circuit(service, (0, 1), (1, 2), (0, 1))
+    pub = (made, [name.rjust(made.num_qubits, "I") for name in ("ZZZ", "ZII")])
+    there = ClientEstimator(mode=backend)
+    there.options.resilience.pec_mitigation = True
+    layers = there.find_unique_layers([pub])
+    learnt = NoiseLearnerV3(backend, {**FAST, "num_randomizations": 16}).run(layers).result()
+    there.options.resilience.layer_noise_model = zip(layers, learnt.to_pauli_lindblad_maps(), strict=True)
+    options = {"resilience": {"pec_mitigation": True, "layer_noise_learning": FAST}, "seed_estimator": 2}
+    client = there.run([pub]).result()[0].data
+    server = EstimatorV2(backend, options=options).run([pub]).result()[0].data
+    assert_allclose(client.evs, 1, atol=0.15)
+    assert_allclose(server.evs, 1, atol=0.15)
+    assert_allclose((client.evs - server.evs) / np.hypot(client.stds, server.stds), 0, atol=5)
 
 
 @pytest.mark.slow
