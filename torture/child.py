@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import os
 from collections.abc import Iterator
+from typing import Any
 
 from coldplate import failpoints
 from coldplate.workers import turns
@@ -21,10 +22,10 @@ ordinary_turn = turns.turn
 
 
 @contextlib.contextmanager
-def watched_turn(ticket: Ticket, seconds: float | None) -> Iterator[None]:
+def watched_turn(ticket: Ticket, *args: Any, **more: Any) -> Iterator[Any]:
     """A turn at a device, as its only driver."""
-    with ordinary_turn(ticket, seconds), alone(f"device-{ticket.backend}", ticket):
-        yield
+    with ordinary_turn(ticket, *args, **more) as turn, alone(f"device-{ticket.backend}", ticket):
+        yield turn
 
 
 turns.turn = watched_turn
