@@ -66,9 +66,8 @@ class Writer:
 
     def disturb(self, channel: Channel, places: Sequence[int]) -> None:
         """Noise of some qubits."""
-        if (
-            channel.depolarizing
-        ):  # turns of single qubits don't change it, nor does when it happens among channels
+        if channel.depolarizing:
+            # turns of single qubits don't change it, and channels of Paulis may change places
             time = max(self._time[place] for place in places)
             self._line(time - 1, AFTER, f"DEPOLARIZE2({channel.depolarizing!r})").extend(map(str, places))
             for place in places:
