@@ -23,6 +23,9 @@ Floats = NDArray[np.float64]
 AMPLITUDE_S, STRING_S = 1.3e-10, 6e-10  # of one operation on one amplitude, or one Pauli string
 LANES, WIDE_QUBITS = 8, 12
 TRAJECTORY = 128  # bytes of one amplitude of a batch
+# From here on a batch leaves the cache, so states come one at a time; in single precision they are half as
+# large, and amplitudes are wrong by some 1e-6, where even 10^10 shots would not tell.
+LARGE_QUBITS, LARGE_NOISY_QUBITS = 14, 13
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,8 @@ def plan(job: Job, choice: Choice, *, room: float) -> tuple[How, Choice]:
         if exact < trajectories:
             return replace(how, exact=True), Choice("pauli_transfer", "costs less than trajectories")
         choice = replace(choice, reason="costs less than an exact noisy state")
+    if width >= (LARGE_NOISY_QUBITS if job.eventful else LARGE_QUBITS):
+        return replace(how, wide=True, single=True), choice
     states = job.num_groups + job.eventful
     batch = 2.05 * TRAJECTORY * 2.0**width
     wide = width >= WIDE_QUBITS and (batch > room or states < LANES / 2)

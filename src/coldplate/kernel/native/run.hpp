@@ -40,8 +40,10 @@ template <class R, Layout L> class Runner {
       : program_(program), elements_(elements), groups_(groups), settings_(settings), work_(work), survival_(program),
         writer_(program, settings.seed, elements, out), segments_(program.segments(LOCAL, S::shift)) {
     const double each = state_bytes(program.source.num_qubits, sizeof(R) == 4, L == Layout::wide) * 2.05 + (1 << 21);
-    outer_ = L == Layout::wide ? 1 : std::max(1, int(std::min<double>(settings.threads, settings.max_bytes / each)));
-    inner_ = L == Layout::wide ? settings.threads : 1;
+    // states that are not gathered are too small to share; of the others each has all threads
+    const bool many = L == Layout::batch || program.source.num_qubits - S::shift <= LOCAL;
+    outer_ = many ? std::max(1, int(std::min<double>(settings.threads, settings.max_bytes / each))) : 1;
+    inner_ = many ? 1 : settings.threads;
     states_.resize(size_t(outer_) * 2);
   }
 
