@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -180,6 +181,7 @@ def test_elements_that_are_grouped_show_the_same_up_to_their_flips(seed):
         ("sim_statevector", None, "statevector"),
         ("sim_statevector", "density_matrix", "pauli_transfer"),
         ("sim_statevector", "matrix_product_state", "aer_matrix_product_state"),
+        ("sim_statevector", "aer", "aer_statevector"),
     ],
 )
 @pytest.mark.parametrize("seed", [4, 5])
@@ -189,6 +191,20 @@ def test_frequencies_of_shuffled_bits_are_the_probabilities(name, forced, method
     assert methods_of(outcome) == {method}
     for numbers, row in zip(numbers_of(circuit, outcome), VALUES, strict=True):
         assert p_value(numbers, exact(circuit, row)) > UNLIKELY
+
+
+def test_single_precision_shows_the_same():
+    circuit = random_circuit(3, 4)
+    item = Item(circuit, np.array(VALUES, dtype=float), 4000)
+    program = Program((item,), START, single=True)
+    outcomes = load("sim_statevector").run(program, np.random.default_rng(3))
+    double = load("sim_statevector").run(replace(program, single=False), np.random.default_rng(3))
+    assert p_value(numbers_of(circuit, outcomes.items[0])[0], exact(circuit, VALUES[0])) > UNLIKELY
+    # rounding moves a shot in a million
+    changed = [
+        np.mean(outcomes.items[0].bits[one.name] != double.items[0].bits[one.name]) for one in circuit.cregs
+    ]
+    assert max(changed) < 1e-3
 
 
 @pytest.mark.parametrize("seed", [1, 2])

@@ -49,6 +49,7 @@ class Asked:
         own: The backend's method, when it has one for everything.
         kernel: The native kernel is there.
         chained: Shots run into each other.
+        single: Amplitudes are in single precision.
     """
 
     noisy: bool = False
@@ -57,6 +58,7 @@ class Asked:
     own: str | None = None
     kernel: bool = True
     chained: bool = False
+    single: bool = False
 
     @property
     def wish(self) -> str | None:
@@ -83,7 +85,7 @@ def choose(component: Component, angles: Angles, asked: Asked) -> Choice:
     wide = len(component.qubits) > STIM_QUBITS
     if wide and asked.ideal and asked.wish is None and clifford.can_run(component, angles):
         return Choice("stim", "all gates are Clifford gates")
-    check_fits(component, choice.method)
+    check_fits(component, choice.method, single=asked.single)
     return choice
 
 
@@ -135,7 +137,7 @@ def on_aer(wish: str | None, *, ideal: bool) -> Method:
     return "aer_statevector" if ideal or wish == "statevector" else "aer_automatic"
 
 
-def check_fits(component: Component, method: Method) -> None:
+def check_fits(component: Component, method: Method, *, single: bool = False) -> None:
     """Refuse a component whose state is larger than the memory there is.
 
     Raises:
@@ -143,7 +145,7 @@ def check_fits(component: Component, method: Method) -> None:
     """
     width = len(component.qubits)
     if method in ("statevector", "trajectories"):
-        needed = AMPLITUDE * 2.0**width
+        needed = (AMPLITUDE // 2 if single else AMPLITUDE) * 2.0**width
     elif method == "pauli_transfer":
         needed = 2 * 8 * 4.0**width
     elif method in STATE_AXES:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from math import prod
@@ -236,6 +236,7 @@ class Running:
             own=self.backend.method,
             kernel=native() is not None,
             chained=not self.program.init_qubits,
+            single=self.program.single,
         )
         choice = choose(component, self.angles, asked)
         if choice.method in ("statevector", "trajectories", "pauli_transfer"):
@@ -243,7 +244,7 @@ class Running:
                 written = ArrayProgram(component, self.angles, self.noise, self.backend.dt, errors)
             except Unsupported as cause:
                 choice = Choice(on_aer(asked.wish, ideal=asked.ideal), f"the kernel lacks {cause}")
-                check_fits(component, choice.method)
+                check_fits(component, choice.method, single=asked.single)
             else:
                 part = written.arrays()
                 if kept and not written.evaluated:
@@ -274,7 +275,7 @@ class Running:
         """The same on the native kernel."""
         job = kernel_runs.Job(part, self.angles.values, shots=self.done.shots, evaluated=evaluated)
         how, final = kernel_runs.plan(job, choice, room=SHARE * memory())
-        return final, kernel_runs.run(job, how, self.rng)
+        return final, kernel_runs.run(job, replace(how, single=self.program.single), self.rng)
 
     def elsewhere(self, component: Component, choice: Choice) -> Bits:
         """The same on any other engine."""

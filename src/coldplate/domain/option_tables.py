@@ -175,6 +175,12 @@ SIMULATOR = (
 
 EXPERIMENTAL = (
     Option("experimental.method", one_of(*METHODS), note="our own: the simulation method to use"),
+    Option(
+        "experimental.precision",
+        one_of("single", "double"),
+        "double",
+        note="our own: of amplitudes on the native kernel; elsewhere they are double",
+    ),
 )
 
 

@@ -51,6 +51,7 @@ class Execution:
         rep_delay_s: Pause between shots, seconds; None: the backend's default.
         noise: A noise model that replaces the backend's own.
         method: Simulation method to force.
+        single: Amplitudes in single precision.
         basis_gates: Names of the only gates that circuits may have; None: all the backend has.
         decoupling: How idle qubits are decoupled; None: not at all.
         tell_times: Put the schedule of each circuit into the metadata.
@@ -62,6 +63,7 @@ class Execution:
     rep_delay_s: float | None = None
     noise: Any | None = None
     method: str | None = None
+    single: bool = False
     basis_gates: frozenset[str] | None = None
     coupling: frozenset[tuple[int, int]] | None = None
     decoupling: DdOptions | None = None

@@ -32,6 +32,7 @@ def build(items: Sequence[Item], execution: Execution, *, clock_start: datetime)
         rep_delay_s=execution.rep_delay_s,
         noise=execution.noise,
         method=execution.method,
+        single=execution.single,
     )
 
 

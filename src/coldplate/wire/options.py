@@ -79,6 +79,7 @@ def executor_options(schema_version: str, options: Mapping[str, Any]) -> Executi
         init_qubits=settled["init_qubits"],
         rep_delay_s=settled["rep_delay"],
         method=settled["experimental.method"],
+        single=settled["experimental.precision"] == "single",
         tell_times=settled["scheduler_timing"],
     )
 
@@ -124,6 +125,7 @@ def learner_v3_options(params: Mapping[str, Any]) -> LearnerOptions:
             init_qubits=settled["init_qubits"],
             rep_delay_s=settled["rep_delay"],
             method=settled["experimental.method"],
+            single=settled["experimental.precision"] == "single",
         ),
         seed=settled["experimental.seed"],
         schema_version=params["schema_version"],
@@ -160,6 +162,7 @@ def simulation(settled: Mapping[str, Any]) -> Execution:
     return Execution(
         noise=noise(settled["simulator.noise_model"]),
         method=settled["experimental.method"],
+        single=settled["experimental.precision"] == "single",
         basis_gates=None if gates is None else frozenset(gates),
         coupling=None if coupling is None else frozenset((first, second) for first, second in coupling),
     )

@@ -210,6 +210,13 @@ def test_states_must_fit_the_memory(method, width, fits):
         check_fits(static(width), method)
 
 
+@pytest.mark.parametrize("method", ["statevector", "trajectories"])
+def test_single_precision_has_room_for_a_qubit_more(method):
+    check_fits(static(32), method, single=True)
+    with pytest.raises(TooWide):
+        check_fits(static(33), method, single=True)
+
+
 def test_refusal_names_the_qubits_of_the_device(monkeypatch):
     monkeypatch.setattr(methods, "memory", lambda: 64.0)
     circuit = QuantumCircuit(50, 1)
