@@ -2,22 +2,29 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
+
 import numpy as np
 import pytest
+import stim
+from numpy.testing import assert_allclose
 from qiskit import QuantumCircuit
-from qiskit.circuit import Parameter
+from qiskit.circuit import Parameter, ParameterVector
+from qiskit.circuit.library import ECRGate
 from qiskit_aer import AerSimulator
 from scipy.stats import chi2
 
 from coldplate.backends import clifford
 from coldplate.backends.aer_circuits import Idling, add, empty
 from coldplate.backends.aer_noise import EmulatedNoise
+from coldplate.backends.catalog import load
 from coldplate.backends.clifford_steps import read
 from coldplate.backends.device import Device, GateFigures
 from coldplate.backends.frames import Frames
 from coldplate.backends.noise import DeviceNoise
 from coldplate.circuits.angles import Angles
 from coldplate.circuits.components import components
+from coldplate.circuits.program import Item, Program, unpack_bits
 
 US = 1e-6
 PAIRS = tuple((a, b) for a in range(4) for b in range(4) if a != b)
@@ -116,3 +123,77 @@ def test_twirled_elements_are_one_group(noise):
     values = np.pi * np.random.default_rng(1).integers(0, 2, (50, circuit.num_parameters))
     steps = read(component, Angles(circuit.parameters, values), noise, dt=1e-9)
     assert len(Frames.of(steps, Angles(circuit.parameters, values), alike=False).groups.first) == 1
+
+
+def mirrored(backend, layers, steps: int) -> QuantumCircuit:
+    """Steps of sx on all qubits and ecr on all pairs, then back; with turns about Z on both sides of ecr."""
+    width = backend.target.num_qubits
+    circuit, angles = QuantumCircuit(width, width), iter(ParameterVector("t", 10_000))
+
+    def joined(pairs) -> None:
+        for pair in pairs:
+            turn = next(angles)
+            circuit.rz(turn, pair[0])
+            circuit.ecr(*pair)
+            circuit.rz(turn, pair[0])  # a Z of the control only changes its sign
+
+    for _ in range(steps):
+        circuit.sx(range(width))
+        for pairs in layers:
+            joined(pairs)
+    for _ in range(steps):
+        for pairs in reversed(layers):
+            joined(pairs)
+        circuit.rz(np.pi, range(width))
+        circuit.sx(range(width))
+        circuit.rz(np.pi, range(width))
+    circuit.measure(range(width), range(width))
+    return circuit
+
+
+def followed_back(circuit, noise, qubit: int) -> float:
+    """The value of Z of a qubit at the end: what each Pauli channel leaves of what Z was there."""
+    tableaus = {
+        "ecr": stim.Tableau.from_unitary_matrix(ECRGate().to_matrix(), endian="little"),
+        "sx": stim.Tableau.from_named_gate("SQRT_X"),
+        "rz": stim.Tableau.from_named_gate("Z"),
+    }
+    string = stim.PauliString(circuit.num_qubits)
+    string[qubit] = "Z"
+    left = 1.0
+    for one in reversed(circuit.data):
+        if one.name == "measure":
+            continue
+        places = [circuit.find_bit(wire).index for wire in one.qubits]
+        letters = [string[place] for place in places]
+        if not any(letters):
+            continue
+        found = noise.gate(one.name, tuple(places))
+        if found is not None:
+            left *= 1 - found.depolarization
+            for letter, relaxation in zip(letters, found.relaxations, strict=True):
+                flips = sum(relaxation.paulis)
+                left *= 1 - 2 * (flips - relaxation.paulis[letter - 1]) if letter else 1.0
+        string = string.before(tableaus[one.name], targets=places)
+    return left
+
+
+def test_every_qubit_of_a_whole_device_is_damped_as_the_closed_form_says():
+    backend = load("clifford_eagle127")
+    layers: list[list[tuple[int, int]]] = []
+    for pair in backend.target["ecr"]:
+        free = (one for one in layers if not {*pair} & {place for other in one for place in other})
+        found = next(free, None)
+        found.append(pair) if found is not None else layers.append([pair])
+    circuit = mirrored(backend, layers, 2)
+    width, shots, number = circuit.num_qubits, 400, 50
+    rng = np.random.default_rng(5)
+    values = np.pi * rng.integers(0, 2, (number, circuit.num_parameters))
+    program = Program((Item(circuit, values.astype(float), shots),), datetime(2026, 1, 1, tzinfo=UTC))
+    (outcome,) = backend.run(program, rng).items
+    measured = 1 - 2 * unpack_bits(outcome.bits["c"], width).mean(axis=(0, 1))
+    truth = np.array([followed_back(circuit, backend.noise, qubit) for qubit in range(width)])
+    zero, one = backend.noise.readout.T
+    expected = truth * (1 - zero - one) + one - zero
+    assert np.ptp(expected) > 0.3  # and they differ
+    assert_allclose(measured, expected, atol=5 / np.sqrt(shots * number))
