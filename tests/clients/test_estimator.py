@@ -11,6 +11,7 @@ from qiskit.transpiler import generate_preset_pass_manager
 from qiskit_aer.noise import NoiseModel, ReadoutError
 from qiskit_ibm_runtime import EstimatorV2
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError
+from qiskit_ibm_runtime.executor_estimator import Estimator as ClientsEstimator
 
 SEED = 5
 
@@ -317,3 +318,29 @@ def test_observable_of_another_width_fails_with_the_official_code(service, monke
     job = estimator(service).run([(QuantumCircuit(2), "Z")])
     with pytest.raises(RuntimeJobFailureError, match="1501"):
         job.result()
+
+
+# --- mitigation on the server and in the client ------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("level", [0, 1, 2])
+def test_mitigation_here_and_in_the_client_agree(service, level):
+    backend = service.backend("emu_torino")
+    circuit = QuantumCircuit(3)
+    for qubit in range(3):
+        circuit.rx(0.4 + 0.3 * qubit, qubit)
+    for _ in range(3):
+        circuit.cx(0, 1)
+        circuit.cx(1, 2)
+        circuit.rx(0.5, range(3))
+    isa = generate_preset_pass_manager(1, backend=backend, initial_layout=[0, 1, 2]).run(circuit)
+    observables = [SparsePauliOp(string).apply_layout(isa.layout) for string in ("IIZ", "ZZI", "XIX")]
+    options = {"resilience_level": level, "default_shots": 20_000}
+    here = (
+        EstimatorV2(backend, options={**options, "seed_estimator": SEED}).run([(isa, observables)]).result()
+    )
+    there = ClientsEstimator(backend, options=options).run([(isa, observables)]).result()
+    # the client tells too small errors of extrapolations, so ours count twice
+    errors = np.hypot(here[0].data.stds, np.minimum(np.asarray(there[0].data.stds), here[0].data.stds))
+    assert (np.abs(here[0].data.evs - there[0].data.evs) < 5 * errors).all()
