@@ -168,11 +168,34 @@ def test_dynamic_circuit_runs(service):
     assert 0 < bits[:, 0].sum() < 100
 
 
+def stretched() -> QuantumCircuit:
+    """Qubit 0 waits twice while qubit 1 waits for 1001 dt."""
+    circuit = QuantumCircuit(2, 2)
+    gap = circuit.add_stretch("gap")
+    circuit.delay(1001, 1, unit="dt")
+    circuit.delay(gap, 0)
+    circuit.x(0)
+    circuit.delay(gap, 0)
+    circuit.barrier()
+    circuit.measure([0, 1], [0, 1])
+    return circuit
+
+
+def test_schedules_and_stretches_are_told(service):
+    program = QuantumProgram(shots=5)
+    program.append_circuit_item(stretched())
+    options = {"execution": {"scheduler_timing": True, "stretch_values": True}}
+    result = executor(service, "emu_quiet", **options).run(program).result()
+    (told,) = result[0].metadata.stretch_values
+    assert (told.name, told.value, told.remainder) == ("gap", 496, 1)
+    assert [list(pair) for pair in told.expanded_values] == [[0, 496], [504, 497]]
+    assert result[0].metadata.scheduler_timing.circuit_duration == 1001 + 390
+    assert (result[0]["c"][:, 0] == 1).all()
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"execution": {"scheduler_timing": True}}, "scheduler_timing"),
-        ({"execution": {"stretch_values": True}}, "stretch_values"),
         ({"experimental": {"warp_drive": 9}}, "experimental.warp_drive"),
     ],
 )

@@ -420,7 +420,6 @@ def test_stabilizer_backend_runs_a_clifford_circuit_of_its_whole_width(service):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"experimental": {"execution": {"stretch_values": True}}}, "execution.stretch_values"),
         ({"experimental": {"warp_drive": 9}}, "experimental.warp_drive"),
         ({"experimental": {"method": "guess"}}, "experimental.method"),
         (

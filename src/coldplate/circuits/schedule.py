@@ -76,12 +76,7 @@ def schedule(circuit: QuantumCircuit, length: Length, *, method: Method) -> list
     Args:
         method: As soon as possible, or as late as possible without the whole taking longer.
     """
-    place = {qubit: index for index, qubit in enumerate(circuit.qubits)}
-    rows = [
-        (one, qubits, length(one, qubits))
-        for one in circuit.data
-        for qubits in [tuple(place[qubit] for qubit in one.qubits)]
-    ]
+    rows = rows_of(circuit, length)
     starts = soonest(rows)
     if method == "alap":
         backwards = soonest(rows[::-1])[::-1]
@@ -93,7 +88,17 @@ def schedule(circuit: QuantumCircuit, length: Length, *, method: Method) -> list
     return sorted(timed, key=lambda one: one.start)  # stable: what takes no time stays in order
 
 
-def soonest(rows: Sequence[tuple[CircuitInstruction, tuple[int, ...], int]]) -> list[int]:
+Row = tuple[CircuitInstruction, tuple[int, ...], int]
+
+
+def rows_of(circuit: QuantumCircuit, length: Length) -> list[Row]:
+    """Every instruction with the indices of its qubits and how long it takes."""
+    place = {qubit: index for index, qubit in enumerate(circuit.qubits)}
+    placed = ((one, tuple(place[qubit] for qubit in one.qubits)) for one in circuit.data)
+    return [(one, qubits, length(one, qubits)) for one, qubits in placed]
+
+
+def soonest(rows: Sequence[Row]) -> list[int]:
     """The first times at which instructions can start."""
     clock: dict[object, int] = {}
     starts = []

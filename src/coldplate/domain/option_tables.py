@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -129,11 +129,6 @@ PRECISION = number("number > 0", lambda value: value > 0)
 METHODS = ("statevector", "density_matrix", "stabilizer", "matrix_product_state", "aer")
 
 
-def later(path: str, kind: Kind, default: Any = None, *, idle: Sequence[Any] = (), note: str = "") -> Option:
-    """An official option that is not honoured yet."""
-    return Option(path, kind, default, standing=Standing.NOT_YET, idle=tuple(idle), note=note)
-
-
 DECOUPLING = (
     Option("dynamical_decoupling.enable", BOOL, False, note="not for dynamic circuits (1521)"),
     Option("dynamical_decoupling.sequence_type", one_of("XX", "XpXm", "XY4"), "XX"),
@@ -159,7 +154,9 @@ EXECUTION = (
 
 TIMING = (
     Option("execution.scheduler_timing", BOOL, False, note="the schedule, in the metadata of each pub"),
-    later("execution.stretch_values", BOOL, False, idle=[False]),
+    Option(
+        "execution.stretch_values", BOOL, False, note="what stretches became, in the metadata of each pub"
+    ),
 )
 
 SIMULATOR = (
@@ -361,7 +358,7 @@ EXECUTOR = (
     Option("init_qubits", BOOL, True),
     Option("rep_delay", REP_DELAY, note="seconds; the backend's default when not given"),
     Option("scheduler_timing", BOOL, False, note="the schedule, in the metadata of each item"),
-    later("stretch_values", BOOL, False, idle=[False]),
+    Option("stretch_values", BOOL, False, note="what stretches became, in the metadata of each item"),
     *EXPERIMENTAL,
     Option(
         "experimental.seed",

@@ -207,5 +207,7 @@ def rebuilt(circuit: QuantumCircuit, body: list[CircuitInstruction]) -> QuantumC
     """A circuit on the same qubits with other instructions, and only the bits that they use."""
     used = {bit for instruction in body for bit in instruction.clbits}
     copy = QuantumCircuit(circuit.qubits, [bit for bit in circuit.clbits if bit in used])
+    for stretch in circuit.iter_stretches():
+        copy.add_stretch(stretch)
     copy.data = body
     return copy

@@ -54,7 +54,8 @@ class Execution:
         single: Amplitudes in single precision.
         basis_gates: Names of the only gates that circuits may have; None: all the backend has.
         decoupling: How idle qubits are decoupled; None: not at all.
-        tell_times: Put the schedule of each circuit into the metadata.
+        tell_times, tell_stretches: Put the schedule of each circuit, and the values of its stretches, into
+            the metadata.
         coupling: The only pairs of qubits that two-qubit gates may act on; None: all the backend has.
     """
 
@@ -68,6 +69,7 @@ class Execution:
     coupling: frozenset[tuple[int, int]] | None = None
     decoupling: DdOptions | None = None
     tell_times: bool = False
+    tell_stretches: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from coldplate.circuits.layers import FRACTIONAL
 from coldplate.circuits.program import Item, Program
 from coldplate.circuits.rotation import Rotation
 from coldplate.circuits.schedule import lengths, schedule, tell_times
+from coldplate.circuits.stretches import has_stretches, resolve
 from coldplate.engine.options import Execution
-from coldplate.errors import FractionalConflict, NotIsa
+from coldplate.errors import FractionalConflict, IncompatibleOptions, NotIsa
 from coldplate.mitigation.dd import decouple
 
 ALWAYS = frozenset({"barrier", "measure", "delay", "reset"})
@@ -51,22 +52,30 @@ class Compiled:
 
 
 def compiled(item: Item, execution: Execution, target: Target) -> Compiled:
-    """An item whose circuit is scheduled and decoupled, if that is asked for.
+    """An item whose stretches are resolved, and whose circuit is scheduled and decoupled if that is asked
+    for.
 
     Raises:
         IncompatibleOptions: The circuit is dynamic.
     """
     own: dict[str, Any] = {}
+    official: dict[str, Any] = {}
+    if has_stretches(item.circuit):
+        resolved = resolve(item.circuit, target)
+        item = replace(item, circuit=resolved.circuit)
+        if execution.tell_stretches:
+            official["stretch_values"] = resolved.values
     options = execution.decoupling
     if options is not None:
         made = decouple(item.circuit, target, options)
         item = replace(item, circuit=made.circuit, content=derived(item.content, "decoupled", options))
         own = {"decoupling": {"sequences": made.sequences, "idle_windows": made.windows}}
     if not execution.tell_times:
-        return Compiled(item, {}, own)
+        return Compiled(item, official, own)
     timed = schedule(item.circuit, lengths(target), method=options.method if options else "alap")
     end = max((one.stop for one in timed), default=0)
-    return Compiled(item, {"scheduler_timing": {"timing": tell_times(timed), "circuit_duration": end}}, own)
+    official["scheduler_timing"] = {"timing": tell_times(timed), "circuit_duration": end}
+    return Compiled(item, official, own)
 
 
 def check_twirl(circuit: QuantumCircuit, target: Target, *, index: int) -> None:
@@ -77,6 +86,10 @@ def check_twirl(circuit: QuantumCircuit, target: Target, *, index: int) -> None:
     Raises:
         FractionalConflict: It has some.
     """
+    if has_stretches(circuit):
+        raise IncompatibleOptions(
+            f"Circuit {index} has stretches; options.twirling.enable_gates can't twirl it."
+        )
     fractional = sorted(FRACTIONAL.intersection(circuit.count_ops()))
     if fractional and Rotation.of(target).native:
         raise FractionalConflict(

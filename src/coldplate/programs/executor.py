@@ -40,14 +40,16 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
         to_item(asked, shots=request.shots, rng=for_samples, index=index)
         for index, asked in enumerate(request.items)
     ]
+    made = [compiled(item, execution, backend.target) for item in items]
+    items = [one.item for one in made]
     program = build(items, replace(execution, meas_level=request.meas_level), clock_start=start.clock_start)
     outcomes = backend.run(program, for_shots)
     body = encode(
         request,
         [arrays(item, outcome) for item, outcome in zip(items, outcomes.items, strict=True)],
         metadata=[
-            {**compiled(item, execution, backend.target).official, **about(outcome, seed=start.seed)}
-            for item, outcome in zip(items, outcomes.items, strict=True)
+            {**one.official, **about(outcome, seed=start.seed)}
+            for one, outcome in zip(made, outcomes.items, strict=True)
         ],
         chunks=[Chunk(*outcome.span, items=(index,)) for index, outcome in enumerate(outcomes.items)],
     )

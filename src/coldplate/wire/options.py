@@ -81,6 +81,7 @@ def executor_options(schema_version: str, options: Mapping[str, Any]) -> Executi
         method=settled["experimental.method"],
         single=settled["experimental.precision"] == "single",
         tell_times=settled["scheduler_timing"],
+        tell_stretches=settled["stretch_values"],
     )
 
 
@@ -153,6 +154,7 @@ def execution(settled: Mapping[str, Any]) -> Execution:
         rep_delay_s=settled["execution.rep_delay"],
         decoupling=decoupling(settled) if settled["dynamical_decoupling.enable"] else None,
         tell_times=settled["execution.scheduler_timing"],
+        tell_stretches=settled["execution.stretch_values"],
     )
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from coldplate.domain.option_conflicts import check_extrapolation
 from coldplate.domain.options import check_params, coverage, settle
-from coldplate.errors import BadRequest, ColdplateError, IncompatibleOptions, NotYet, UnknownProgram
+from coldplate.errors import BadRequest, ColdplateError, IncompatibleOptions, UnknownProgram
 
 PROGRAM = {"sampler": {"pubs": [[]]}, "estimator": {"pubs": [[]]}}
 PROGRAM["executor"] = {"schema_version": "v2.0", "quantum_program": {}}
@@ -42,19 +42,6 @@ def test_options_that_are_honoured_pass(program, options):
 
 
 @pytest.mark.parametrize(
-    ("program", "options", "path"),
-    [
-        ("sampler", {"execution": {"stretch_values": True}}, "options.execution.stretch_values"),
-        ("executor", {"stretch_values": True}, "options.stretch_values"),
-    ],
-)
-def test_what_is_not_yet_honoured_is_refused_by_its_path(program, options, path):
-    with pytest.raises(NotYet, match=path) as error:
-        check_params(program, params(program, options))
-    assert error.value.http == 400
-
-
-@pytest.mark.parametrize(
     ("program", "options", "says"),
     [
         ("sampler", {"default_shots": 0}, "options.default_shots is 0, not integer >= 1"),
@@ -80,7 +67,6 @@ def test_a_wrong_option_is_refused_with_its_path_and_value(program, options, say
     with pytest.raises(BadRequest) as error:
         check_params(program, params(program, options))
     assert says in error.value.message
-    assert not isinstance(error.value, NotYet)
 
 
 @pytest.mark.parametrize(
@@ -236,7 +222,7 @@ def test_the_sampler_has_the_official_defaults(path, default):
 def test_every_option_is_covered_once():
     rows = coverage()
     assert len({(row.program, row.option) for row in rows}) == len(rows)
-    assert {row.standing for row in rows} == {"honoured", "not yet"}
+    assert {row.standing for row in rows} == {"honoured"}
 
 
 @pytest.mark.parametrize("row", coverage(), ids=lambda row: f"{row.program}:{row.option}")

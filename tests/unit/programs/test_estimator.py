@@ -13,7 +13,7 @@ from qiskit.transpiler import Target
 from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
 
 from coldplate.circuits.program import ItemOutcome, Outcomes, Program
-from coldplate.errors import NotYet
+from coldplate.errors import BadRequest
 from coldplate.programs.registry import Context, find
 
 
@@ -80,5 +80,5 @@ def test_the_seed_is_told_whether_it_was_given_or_drawn():
 
 
 def test_an_option_that_is_not_honoured_fails_the_job_too():
-    with pytest.raises(NotYet, match="options.execution.stretch_values"):
-        answer(options={"execution": {"stretch_values": True}})
+    with pytest.raises(BadRequest, match="options.experimental.warp"):
+        answer(options={"experimental": {"warp": 9}})

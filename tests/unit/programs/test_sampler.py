@@ -14,7 +14,7 @@ from qiskit.transpiler import Target
 from qiskit_ibm_runtime import RuntimeDecoder, RuntimeEncoder
 
 from coldplate.circuits.program import ItemOutcome, Outcomes, Program
-from coldplate.errors import NotYet
+from coldplate.errors import BadRequest
 from coldplate.programs.registry import Context, find
 
 
@@ -100,5 +100,5 @@ def test_a_client_without_qiskit_gets_plain_json():
 
 
 def test_an_option_that_is_not_honoured_fails_the_job_too():
-    with pytest.raises(NotYet, match="options.execution.stretch_values"):
-        answer({"execution": {"stretch_values": True}})
+    with pytest.raises(BadRequest, match="options.experimental.warp"):
+        answer({"experimental": {"warp": 9}})
