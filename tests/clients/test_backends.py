@@ -20,7 +20,6 @@ NAMES = {
     "emu_fractional",
     "emu_heron",
     "emu_lanes",
-    "emu_torino",
     "clifford_eagle",
 }
 FRACTIONAL = {"rx", "rzz"}

@@ -326,7 +326,7 @@ def test_observable_of_another_width_fails_with_the_official_code(service, monke
 @pytest.mark.slow
 @pytest.mark.parametrize("level", [0, 1, 2])
 def test_mitigation_here_and_in_the_client_agree(service, level):
-    backend = service.backend("emu_torino")
+    backend = service.backend("emu_heron")
     circuit = QuantumCircuit(3)
     for qubit in range(3):
         circuit.rx(0.4 + 0.3 * qubit, qubit)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -127,6 +127,11 @@ COUPLING = Kind("list of [qubit, qubit]", is_coupling_map)
 REP_DELAY = number("seconds, 0 to 1", lambda value: 0 <= value <= 1)
 PRECISION = number("number > 0", lambda value: value > 0)
 METHODS = ("statevector", "density_matrix", "stabilizer", "matrix_product_state", "aer")
+
+
+def later(path: str, kind: Kind, default: Any = None, *, idle: Sequence[Any] = (), note: str = "") -> Option:
+    """An official option that is not honoured yet."""
+    return Option(path, kind, default, standing=Standing.NOT_YET, idle=tuple(idle), note=note)
 
 
 DECOUPLING = (
