@@ -1,4 +1,4 @@
-"""Which model a layer gets: of the same content first, else of the same gates, on the qubits that both twirl."""
+"""Which model a layer gets: of the same content first, else of the same gates, on the qubits of both."""
 
 from __future__ import annotations
 
