@@ -160,3 +160,19 @@ def test_compiled_programs_of_other_noise_are_not_taken_for_this_one():
         replace(item, content=None), device, kinds[0], np.random.default_rng(1), relaxing=True
     )
     assert none.content is None
+
+
+@pytest.mark.parametrize(
+    ("level", "shape"), [("kerneled", (2, 50, 2)), ("both", (2, 50, 2)), ("avg_kerneled", (2, 2))]
+)
+def test_points_have_the_shape_that_was_asked_for(level, shape):
+    (outcome,) = run(backend(**NOISY, readout_crosstalk=0.1), waiting(), meas_level=level).items
+    assert outcome.iq["c"].shape == shape
+    assert outcome.bits == {} or outcome.bits["c"].shape == (2, 50, 1)
+
+
+def test_no_elements_are_no_shots():
+    circuit = waiting()
+    program = Program((Item(circuit, np.zeros((0, 1)), 5),), START)
+    (outcome,) = backend(**NOISY).run(program, np.random.default_rng(1)).items
+    assert outcome.bits["c"].shape == (0, 5, 1)
