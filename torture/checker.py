@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
@@ -18,7 +19,7 @@ from torture.load import FINAL
 from torture.world import FAIR
 
 ORDER = {"Queued": 0, "Running": 1, **dict.fromkeys(FINAL, 2)}
-ENOUGH = 10  # jobs that wait, so that nobody is idle by accident
+ENOUGH = 6  # jobs that wait, so that nobody is idle by accident
 CREATED_BY_MISTAKE = "The job's inputs are missing"
 
 
@@ -219,21 +220,24 @@ def shares_are_fair(e: Evidence) -> Iterator[Violation]:
 def fairness(e: Evidence) -> tuple[float, float]:
     """I9: the largest gap between the shares of tenants that always had work waiting, and its bound.
 
-    Shares are quantum seconds over allocation, from the start until the first moment at which one of them had
-    nothing waiting. The bound is that of start-time fair queueing: two of the longest jobs over allocations.
+    Shares are quantum seconds over allocation. They are compared while all have work waiting, once whoever
+    came late has caught up. The bound is that of start-time fair queueing: two of the longest jobs over
+    allocations.
     """
     owner = {line["job"]: line["tenant"] for line in with_tenant(e.clients) if line["tenant"] in FAIR}
-    until = first_idle(e.points, owner)
+    since, until = all_wait(e.points, owner)
     with contextlib.closing(sqlite3.connect(e.database)) as connection:
         seconds = dict(connection.execute("SELECT job, seconds FROM usage WHERE backend = 'emu_fair'"))
-    longest, gap = max(seconds.values(), default=0.0), 0.0
-    used = dict.fromkeys(FAIR, 0.0)
+    bound = 2 * max(seconds.values(), default=0.0) / min(FAIR.values())
+    used, gap, even = dict.fromkeys(FAIR, 0.0), 0.0, False
     for line in e.points:
         if line["point"] == "T10-end-committed" and line["job"] in owner and line["at"] < until:
             used[owner[line["job"]]] += seconds.get(line["job"], 0.0)
             shares = [used[each] / FAIR[each] for each in FAIR]
-            gap = max(gap, max(shares) - min(shares))
-    return gap, 2 * longest / min(FAIR.values())
+            apart = max(shares) - min(shares)
+            even = line["at"] >= since and (even or apart <= bound)
+            gap = max(gap, apart if even else 0.0)
+    return gap, bound
 
 
 def with_tenant(clients: list[Line]) -> Iterator[Line]:
@@ -244,10 +248,10 @@ def with_tenant(clients: list[Line]) -> Iterator[Line]:
             yield line | {"tenant": tenants[line["number"]]}
 
 
-def first_idle(points: list[Line], owner: dict[str, str]) -> float:
-    """The first moment, after all had work waiting, at which one of the owners had none."""
+def all_wait(points: list[Line], owner: dict[str, str]) -> tuple[float, float]:
+    """From when on all owners have enough work waiting, and when the first of them has none."""
     waiting: dict[str, set[str]] = {tenant: set() for tenant in FAIR}
-    busy = False
+    since = math.inf
     for line in points:
         tenant = owner.get(line.get("job", ""))
         if tenant is None:
@@ -256,10 +260,11 @@ def first_idle(points: list[Line], owner: dict[str, str]) -> float:
             waiting[tenant].add(line["job"])
         elif line["point"] == "T5-claim-committed":
             waiting[tenant].discard(line["job"])
-        busy = busy or all(len(jobs) >= ENOUGH for jobs in waiting.values())
-        if busy and not all(waiting.values()):
-            return float(line["at"])
-    return float("inf")
+        if since == math.inf and all(len(jobs) >= ENOUGH for jobs in waiting.values()):
+            since = float(line["at"])
+        if since < math.inf and not all(waiting.values()):
+            return since, float(line["at"])
+    return since, math.inf
 
 
 def states_of(lines: Iterable[bytes]) -> dict[str, str]:
