@@ -81,6 +81,11 @@ class Arrays:
     parameters: tuple[int, ...]
     arrays: Mapping[str, NDArray[Any]]
 
+    @property
+    def widest(self) -> int:
+        """Qubits of the largest matrix that is neither a turn nor a standard pair."""
+        return int(np.diff(self.arrays["dense_qubit_starts"]).max(initial=0))
+
     def program(self, *, evaluated: int = 0) -> Any:
         """The kernel's own form.
 

@@ -26,6 +26,7 @@ TRAJECTORY = 128  # bytes of one amplitude of a batch
 # From here on a batch leaves the cache, so states come one at a time; in single precision they are half as
 # large, and amplitudes are wrong by some 1e-6, where even 10^10 shots would not tell.
 LARGE_QUBITS, LARGE_NOISY_QUBITS = 14, 13
+EXACT_GATE_QUBITS = 2  # of gates that exact noisy states know
 
 
 @dataclass(frozen=True)
@@ -104,7 +105,9 @@ def plan(job: Job, choice: Choice, *, room: float) -> tuple[How, Choice]:
     how = How(max_bytes=room)
     if choice.method == "pauli_transfer":
         return replace(how, exact=True), choice
-    fits = width <= KERNEL_TRANSFER_QUBITS and 16 * 4.0**width <= room
+    fits = (
+        width <= KERNEL_TRANSFER_QUBITS and 16 * 4.0**width <= room and job.part.widest <= EXACT_GATE_QUBITS
+    )
     if not choice.settled and job.part.static and fits and job.eventful:
         trajectories, exact = job.trajectory_s(width), job.exact_s(width)
         if exact < trajectories:

@@ -242,11 +242,13 @@ class Running:
         if choice.method in ("statevector", "trajectories", "pauli_transfer"):
             try:
                 written = ArrayProgram(component, self.angles, self.noise, self.backend.dt, errors)
+                part = written.arrays()
+                if choice.method == "pauli_transfer" and part.widest > kernel_runs.EXACT_GATE_QUBITS:
+                    raise Unsupported("density matrices under gates on three qubits")
             except Unsupported as cause:
                 choice = Choice(on_aer(asked.wish, ideal=asked.ideal), f"the kernel lacks {cause}")
                 check_fits(component, choice.method, single=asked.single)
             else:
-                part = written.arrays()
                 if kept and not written.evaluated:
                     kept.add(part, choice)
                 return self.on_kernel(part, choice, written.evaluated)
