@@ -221,6 +221,32 @@ def test_m3_puts_quasi_probabilities_into_the_metadata(service, twirled):
     assert 1 < told["mitigation_overhead"] < 20
 
 
+@pytest.mark.parametrize(("meas_type", "shape"), [("kerneled", (3, 100, 2)), ("avg_kerneled", (3, 2))])
+def test_points_of_twirled_gates_have_the_pubs_shape(service, meas_type, shape):
+    circuit = QuantumCircuit(2)
+    circuit.rz(Parameter("t"), 0)
+    circuit.cz(0, 1)
+    circuit.measure_all()
+    options = {"twirling": {"enable_gates": True}, "execution": {"meas_type": meas_type}}
+    data = run(service, (circuit, np.zeros((3, 1))), backend="emu_quiet", shots=100, **options)[0].data
+    assert data.meas.shape == shape
+
+
+def test_gates_around_a_branch_are_twirled(service):
+    circuit = QuantumCircuit(2, 2)
+    circuit.sx(0)
+    circuit.sx(0)
+    circuit.cz(0, 1)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)):
+        circuit.x(1)
+    circuit.cz(0, 1)
+    circuit.measure(1, 1)
+    twirling = {"enable_gates": True, "num_randomizations": 8, "shots_per_randomization": 10}
+    counts = run(service, circuit, backend="emu_quiet", twirling=twirling)[0].data.c.get_counts()
+    assert counts == {"11": 80}
+
+
 def test_fractional_gates_cant_be_twirled(service):
     circuit = QuantumCircuit(2)
     circuit.rx(0.3, 0)

@@ -225,7 +225,7 @@ def registers(
 ) -> dict[str, BitArray | NDArray[np.complex128]]:
     """The data of each register: bits when there are bits, else IQ points."""
     if outcome.iq:
-        return {register.name: outcome.iq[register.name] for register in circuit.cregs}
+        return {register.name: points(outcome.iq[register.name], item, budget) for register in circuit.cregs}
     found: dict[str, BitArray | NDArray[np.complex128]] = {}
     for register in circuit.cregs:
         bits = outcome.bits[register.name]
@@ -236,6 +236,16 @@ def registers(
             bits = bits.reshape(*item.shape[:-1], budget.total, -1)[..., : budget.shots, :]
         found[register.name] = BitArray(bits, len(register))
     return found
+
+
+def points(plane: NDArray[np.complex128], item: Item, budget: Budget) -> NDArray[np.complex128]:
+    """IQ points of a pub's shots, or their average, whatever randomizations they were taken in."""
+    if budget.num_randomizations is None:
+        return plane
+    if plane.ndim == len(item.shape) + 1:
+        averaged: NDArray[np.complex128] = plane.mean(axis=-2)
+        return averaged
+    return plane.reshape(*item.shape[:-1], budget.total, plane.shape[-1])[..., : budget.shots, :]
 
 
 def span(
