@@ -102,6 +102,18 @@ class UnknownProgram(ColdplateError):
     code, http, solution = 1207, 404, "Use sampler, estimator or executor."
 
 
+class ProgramExists(ColdplateError):
+    """The account has a program of this name."""
+
+    code, http, solution = 4051, 409, "Choose another name, or change the program that is there."
+
+
+class ProgramNotRun(ColdplateError):
+    """An uploaded program is kept, but not run."""
+
+    code, http, solution = 4052, 403, "Run the code where your client runs, and send circuits."
+
+
 class UnknownSession(ColdplateError):
     """No such session for this instance."""
 

@@ -24,6 +24,7 @@ from coldplate.errors import BadRequest, SessionClosed, UnknownBackend, UnknownI
 from coldplate.ids import could_be_id
 from coldplate.service import Service
 from coldplate.store.store import Store
+from coldplate.uploads import Uploads
 
 LOGIN_TTL = timedelta(days=14)  # these clients log in once, and never again while they live
 INTERACTIVE_S = 300  # a session of theirs without jobs keeps its priority so long, as documented
@@ -102,6 +103,7 @@ class Legacy:
 
     def __init__(self, *, service: Service, store: Store, auth: Auth, clock: Callable[[], datetime]):
         self._service, self._store, self._auth, self._clock = service, store, auth, clock
+        self.uploads = Uploads(store=store, clock=clock)
 
     # --- who ------------------------------------------------------------------------------------
 
@@ -174,6 +176,7 @@ class Legacy:
         A job for a session that has ended is accepted, too, and has failed: these clients expect that.
         """
         who = self.acting(who, asked.provider)
+        self.uploads.refuse_to_run(who, asked.program_id)
         submission = asked.to_submission(asked.backend or self._least_busy(who))
         try:
             job = self._service.draft(who, submission, params, caller=caller)

@@ -15,6 +15,7 @@ from coldplate.api.cloud import Cloud
 from coldplate.api.devices import Devices
 from coldplate.api.guard import BASE, OLD, TELLERS, Guard
 from coldplate.api.legacy import POLLING, Login, OldBackends, OldJobs
+from coldplate.api.legacy_programs import OldPrograms
 from coldplate.api.legacy_sessions import OldSessions
 from coldplate.api.modern import Jobs, Sessions
 from coldplate.api.render import PLAN_PREFIX
@@ -98,6 +99,7 @@ def old_routes(service: Service, settings: Settings, legacy: Legacy, streams: St
     login, backends = Login(service, legacy), OldBackends(service, legacy)
     jobs = OldJobs(service, legacy, settings, end_streams=streams.end)
     sessions = OldSessions(service, legacy)
+    programs = OldPrograms(service, legacy)
     sign_on: list[Route] = [
         ("GET", "/api/version", login.version),
         ("POST", "/api/users/loginWithToken", login.login),
@@ -120,6 +122,14 @@ def old_routes(service: Service, settings: Settings, legacy: Legacy, streams: St
         ("GET", "/jobs/{id}/logs", jobs.logs),
         ("GET", "/jobs/{id}/metrics", jobs.metrics),
         ("PUT", "/jobs/{id}/tags", jobs.set_tags),
+        ("GET", "/programs", programs.list),
+        ("POST", "/programs", programs.create),
+        ("GET", "/programs/{id}", programs.read),
+        ("PATCH", "/programs/{id}", programs.change),
+        ("DELETE", "/programs/{id}", programs.delete),
+        ("PUT", "/programs/{id}/data", programs.set_data),
+        ("PUT", "/programs/{id}/public", programs.publish),
+        ("PUT", "/programs/{id}/private", programs.hide),
         ("GET", "/facade/v1/jobs/{id}/type", jobs.kind),
         ("POST", "/sessions", sessions.create),
         ("GET", "/sessions/{id}", sessions.read),

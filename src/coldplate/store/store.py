@@ -22,6 +22,7 @@ from coldplate.domain.query import FinalState, JobFilter, Workload, WorkloadFilt
 from coldplate.domain.reservation import Reservation
 from coldplate.domain.session import Session, SessionId, SessionState
 from coldplate.domain.snapshot import Snapshot
+from coldplate.domain.uploads import Upload
 from coldplate.domain.user import Role, User
 from coldplate.store import (
     analytics,
@@ -33,6 +34,7 @@ from coldplate.store import (
     reservations,
     sessions,
     turns,
+    uploads,
     workloads,
 )
 from coldplate.store.transactions import Transactions
@@ -119,6 +121,24 @@ class Store(Transactions):
     def secret(self, name: str, make: Callable[[], bytes]) -> bytes:
         """A secret of the service, made at its first use."""
         return self._write(people.find_or_make_secret, name, make)
+
+    # --- uploaded programs ----------------------------------------------------------------------
+
+    def add_upload(self, new: Upload) -> bool:
+        """Remember a program; False when its account has one of that name."""
+        return self._write(uploads.add, new)
+
+    def uploads(self, account: str, user: str) -> list[Upload]:
+        """Programs of a user, and the public ones of the account; by name."""
+        return self._read(uploads.visible, account, user)
+
+    def put_upload(self, new: Upload) -> None:
+        """Write a program anew."""
+        self._write(uploads.change, new)
+
+    def delete_upload(self, id: str) -> None:
+        """Forget a program."""
+        self._write(uploads.forget, id)
 
     # --- backends -------------------------------------------------------------------------------
 

@@ -240,6 +240,18 @@ usage = Table(
 # With the seconds, so that a window is summed from the index alone.
 Index("usage_window", usage.c.instance, usage.c.at, usage.c.seconds)
 
+upload = Table(
+    "upload",
+    metadata,
+    Column("id", String, primary_key=True),
+    Column("account", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("name", String, nullable=False),
+    Column("public", Boolean, nullable=False),
+    Column("body_json", Text, nullable=False),
+)
+Index("upload_name", upload.c.account, upload.c.name, unique=True)
+
 
 def in_state(table: FromClause, state: str) -> ColumnElement[bool]:
     """Whether a job or session is in a state, written so that the indexes over one state are used."""

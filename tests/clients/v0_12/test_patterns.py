@@ -14,8 +14,7 @@ PATTERNS = [
     if isinstance(node, ast.FunctionDef) and node.name != "ideal"
 ]
 # the others differ less from what other tests run
-ALWAYS = {"vqe_with_a_callback", "qaoa_sweep", "sampler_kernel", "several_primitives_in_a_session"}
-ALWAYS |= {"simulated_device", "transpiled_by_the_user", "dynamic_circuit", "phase_estimation"}
+ALWAYS = {"qaoa_sweep", "sampler_kernel", "several_primitives_in_a_session", "simulated_device"}
 
 
 def test_there_are_thirty():

@@ -6,6 +6,10 @@ import pytest
 from old_clients import ClientError
 
 
+def slow(value):
+    return pytest.param(value, marks=pytest.mark.slow)
+
+
 def close(dist, expected, tolerance=0.05):
     keys = dist.keys() | expected.keys()
     return all(abs(dist.get(key, 0) - expected.get(key, 0)) < tolerance for key in keys)
@@ -32,7 +36,9 @@ def test_many_circuits_keep_their_order_and_parameters(old):
     assert set(second) <= {"00", "11"}
 
 
-@pytest.mark.parametrize("name", ["simulator_mps", "simulator_stabilizer", "simulator_extended_stabilizer"])
+@pytest.mark.parametrize(
+    "name", [slow("simulator_mps"), slow("simulator_stabilizer"), "simulator_extended_stabilizer"]
+)
 def test_every_hosted_simulator_runs(old, name):
     assert close(old.call("primitives.sample", backend=name)["dist"], BELL)
 
@@ -50,20 +56,20 @@ def test_estimator_takes_library_circuits_with_parameters(old):
     assert abs(told["value"] - told["exact"]) < 5 * told["error"]
 
 
-@pytest.mark.parametrize("level", [0, 1, 2, 3])
+@pytest.mark.parametrize("level", [slow(0), slow(1), slow(2), 3])
 def test_every_optimization_level_runs_on_a_device(old, level):
     options = {"optimization_level": level, "resilience_level": 0}
     dist = old.call("primitives.sample", backend="emu_nairobi", size=3, **options)["dist"]
     assert dist["000"] + dist["111"] > 0.8
 
 
-@pytest.mark.parametrize("method", ["trivial", "dense", "noise_adaptive", "sabre"])
+@pytest.mark.parametrize("method", [slow("trivial"), slow("dense"), "noise_adaptive", slow("sabre")])
 def test_every_layout_method_runs(old, method):
     dist = old.call("primitives.sample_transpiled", backend="emu_nairobi", layout_method=method)
     assert dist["000"] + dist["111"] > 0.8
 
 
-@pytest.mark.parametrize("method", ["basic", "lookahead", "stochastic", "sabre"])
+@pytest.mark.parametrize("method", [slow("basic"), slow("lookahead"), "stochastic", slow("sabre")])
 def test_every_routing_method_runs(old, method):
     dist = old.call(
         "primitives.sample_transpiled",
