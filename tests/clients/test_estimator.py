@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 from qiskit import QuantumCircuit
@@ -12,6 +14,8 @@ from qiskit_aer.noise import NoiseModel, ReadoutError
 from qiskit_ibm_runtime import EstimatorV2
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobFailureError
 from qiskit_ibm_runtime.executor_estimator import Estimator as ClientsEstimator
+
+from coldplate.connection import Connection
 
 SEED = 5
 
@@ -170,6 +174,19 @@ def test_level_2_extrapolates_to_no_noise(service, zne, extrapolators, points):
     assert result[0].metadata["coldplate"]["noise_factors_reached"] == list(
         zne.get("noise_factors", (1, 3, 5))
     )
+
+
+def test_a_mitigated_job_with_the_same_seed_gives_the_same_bytes(service, server):
+    circuit = QuantumCircuit(2)
+    circuit.cx(0, 1)
+    connection = Connection(server.url, server.key, server.crn)
+    bodies = []
+    for seed in (5, 5, 6):
+        options = {"resilience_level": 2, "seed_estimator": seed, "dynamical_decoupling": {"enable": True}}
+        job = estimator(service, "emu_fast", **options).run([(circuit, "ZZ")], precision=0.1)
+        job.result()
+        bodies.append(json.dumps(connection.ask("GET", f"/api/v1/jobs/{job.job_id()}/results")))
+    assert bodies[0] == bodies[1] != bodies[2]
 
 
 @pytest.mark.parametrize(
