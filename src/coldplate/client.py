@@ -15,6 +15,9 @@ from typing import TYPE_CHECKING
 from coldplate.connection import Connection, NoServer, cloud_variables, find
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from qiskit.primitives import PrimitiveResult, SamplerPubResult
     from qiskit_ibm_runtime import QiskitRuntimeService
 
 AUTO = "auto"  # the client's word for "search my instances"
@@ -81,3 +84,40 @@ def service_of(connection: Connection) -> QiskitRuntimeService:
         instance=connection.crn,
         url_resolver=lambda url, _instance, _private, _channel: f"{url}/api/v1",
     )
+
+
+def quasi_dists(result: PrimitiveResult[SamplerPubResult]) -> list[NDArray[np.object_]]:
+    """The quasi-distributions of a V2 sampler result: those that M3 made, else the shares of the shots.
+
+    Each is one of `qiskit.result.QuasiDistribution` over the bits of all registers: it has
+    ``nearest_probability_distribution()``, ``binary_probabilities()`` and ``stddev_upper_bound``, and
+    `qiskit.result.marginal_distribution` and `qiskit.visualization.plot_distribution` take it.
+
+    Args:
+        result: Of any sampler job. M3 is what ``experimental={"readout_mitigation": "m3"}`` asks for.
+
+    Returns:
+        An array of the pub's shape for each pub; ``.item()`` gives the one of a pub without axes.
+    """
+    return [distributions(pub) for pub in result]
+
+
+def distributions(pub: SamplerPubResult) -> NDArray[np.object_]:
+    """The quasi-distributions of one pub, in its shape."""
+    import numpy as np
+    from qiskit.primitives import BitArray
+    from qiskit.result import QuasiDistribution
+
+    told = pub.metadata.get("coldplate", {}).get("readout_mitigation", {})
+    joined = BitArray.concatenate_bits(list(pub.data.values()))
+    found = np.empty(joined.shape, dtype=object)
+    for place in np.ndindex(*joined.shape):
+        shares, overhead = told.get("quasi_probabilities"), told.get("mitigation_overhead", 1.0)
+        for index in place if shares is not None else ():
+            shares, overhead = shares[index], overhead[index]
+        if shares is None:
+            counts = joined[place].get_int_counts()
+            shares = {number: times / joined.num_shots for number, times in counts.items()}
+        error = (overhead / joined.num_shots) ** 0.5
+        found[place] = QuasiDistribution(shares, shots=joined.num_shots, stddev_upper_bound=error)
+    return found

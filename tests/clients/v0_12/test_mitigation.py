@@ -53,3 +53,30 @@ def test_too_few_noise_factors_are_refused(old):
     chosen = {"noise_factors": [1, 1, 3], "extrapolator": "LinearExtrapolator"}
     with pytest.raises(ClientError, match="LinearExtrapolator needs"):
         old.call("physics.estimated", level=2, **chosen)
+
+
+def test_v1_and_v2_agree_within_error_bars(old, old_server):
+    """The client of 2023 and today's, on the same device at the same server."""
+    from qiskit import QuantumCircuit, transpile
+    from qiskit.quantum_info import SparsePauliOp
+    from qiskit_ibm_runtime import EstimatorV2
+
+    from coldplate.client import pointed_at
+
+    angles = [0.3, 1.1, 2.0]
+    told = old.call("physics.rotated", angles=angles)
+    with pointed_at(old_server.url, old_server.key, old_server.crn) as service:
+        device = service.backend("emu_nairobi")
+        pubs = []
+        for angle in angles:
+            circuit = QuantumCircuit(2)
+            circuit.ry(angle, 0)
+            circuit.cx(0, 1)
+            placed = transpile(circuit, device, initial_layout=[1, 3], optimization_level=0)
+            observable = SparsePauliOp(["ZI", "XX"], [1.0, 0.5]).apply_layout(placed.layout)
+            pubs.append((placed, observable))
+        options = {"resilience_level": 1, "default_shots": 20_000}
+        result = EstimatorV2(mode=device, options=options).run(pubs).result()
+    for value, error, pub in zip(told["values"], told["errors"], result, strict=True):
+        together = (error**2 + float(pub.data.stds) ** 2) ** 0.5
+        assert abs(value - float(pub.data.evs)) < 5 * together
