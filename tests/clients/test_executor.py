@@ -312,7 +312,7 @@ def test_estimator_mitigates_the_readout_error_of_a_noisy_device(service):
         .data.evs
         for level in (0, 1)
     )
-    error = backend.properties().readout_error(0)
+    error = backend.properties().qubit_property(0, "prob_meas0_prep1")[0]  # twice that of 0
     assert abs(raw + 1 - 2 * error) < 0.02
     assert abs(mitigated + 1) < 0.02
 
