@@ -118,9 +118,14 @@ def twirl(
     found = dressed(base, left=left, right=right)
     if rotation.native:
         found[..., :2] += np.pi  # rz(phi + pi) sx rz(theta + pi) sx rz(lam)
-    given = np.broadcast_to(values[..., None, :], (*shape, values.shape[-1]))
-    table = np.concatenate([given, found.reshape(*shape, -1)], axis=-1)
-    return Twirled(made.circuit, np.ascontiguousarray(table[..., made.columns]), made.layers, negative)
+    num_given = values.shape[-1]
+    given = made.columns < num_given
+    table = np.empty(
+        (*shape, len(made.columns))
+    )  # filled in two parts: all at once would take twice the memory
+    table[..., given] = values[..., None, made.columns[given]]
+    table[..., ~given] = found.reshape(*shape, -1)[..., made.columns[~given] - num_given]
+    return Twirled(made.circuit, table, made.layers, negative)
 
 
 def base_angles(slots: Sequence[Slot], angles: Angles) -> Floats:
