@@ -16,7 +16,8 @@ from coldplate.scheduler.why import why
 from coldplate.settings import Settings
 from coldplate.store.store import Store
 
-REMEMBER_S = 2.0  # a forecast; the queue moves, but thousands may ask
+REMEMBER_S = 5.0  # a forecast; the queue moves, but thousands may ask
+PATIENCE_S = 0.5  # for one forecast: who asks waits for it, and so do others
 LOOKED_AT = 2000  # queued jobs, over all lines
 
 
@@ -59,7 +60,10 @@ class Outlook:
         """How long jobs wait on each backend: average, p50 and p95, seconds."""
         now = self._clock()
         snapshot, typical_s = self._look_far(now), self._store.typical_s()
-        return expected_waits(snapshot, now, typical_s, slots=self._settings.slots, asker=instance.id)
+        slots = self._settings.slots
+        return expected_waits(
+            snapshot, now, typical_s, slots=slots, asker=instance.id, enough=patience(PATIENCE_S)
+        )
 
     def _look_far(self, now: datetime) -> Snapshot:
         """The queue, with as many jobs as can be looked at, evenly of all lines."""
@@ -75,6 +79,13 @@ class Outlook:
         with self._lock:
             if time.monotonic() >= self._until:
                 slots, typical_s = self._settings.slots, self._store.typical_s()
-                self._expected = forecast(self._look_far(now), now, typical_s, slots=slots)
+                snapshot, enough = self._look_far(now), patience(PATIENCE_S)
+                self._expected = forecast(snapshot, now, typical_s, slots=slots, enough=enough)
                 self._until = time.monotonic() + REMEMBER_S
             return self._expected
+
+
+def patience(seconds: float) -> Callable[[], bool]:
+    """Says whether so many seconds have passed."""
+    until = time.monotonic() + seconds
+    return lambda: time.monotonic() >= until

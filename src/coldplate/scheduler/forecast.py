@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -27,16 +27,22 @@ class Expected:
 
 
 def forecast(
-    snapshot: Snapshot, now: datetime, typical_s: Mapping[str, float], *, slots: int
+    snapshot: Snapshot,
+    now: datetime,
+    typical_s: Mapping[str, float],
+    *,
+    slots: int,
+    enough: Callable[[], bool] = lambda: False,
 ) -> dict[JobId, Expected]:
     """What is expected of the queued jobs of a snapshot; those that would start very late are not in it.
 
     Args:
         typical_s: How long a job takes on each backend, seconds.
         slots: Job processes, busy or free.
+        enough: Whether to look no further.
     """
     simulation = continued(snapshot, now, typical_s, slots=slots)
-    simulation.run(starts=STARTS)
+    simulation.run(starts=STARTS, enough=enough)
     before = {attempt.id for attempt in snapshot.running}
     lives = [life for id, life in simulation.lives.items() if life.started and id not in before]
     found: dict[JobId, Expected] = {}
@@ -84,6 +90,7 @@ def expected_waits(
     *,
     slots: int,
     asker: InstanceId,
+    enough: Callable[[], bool] = lambda: False,
 ) -> dict[str, dict[str, float]]:
     """How long jobs wait on each backend: average, p50 and p95, seconds, from submission to start.
 
@@ -94,7 +101,7 @@ def expected_waits(
         for record in snapshot.backends
     )
     snapshot = replace(snapshot, waiting=(*snapshot.waiting, *more))
-    found = forecast(snapshot, now, typical_s, slots=slots)
+    found = forecast(snapshot, now, typical_s, slots=slots, enough=enough)
     waits: dict[str, list[float]] = {}
     for job in snapshot.waiting:
         if job.id in found:

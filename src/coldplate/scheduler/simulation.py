@@ -202,10 +202,16 @@ class Simulation:
     def _after(self, seconds: float, act: Callable[[], str]) -> None:
         self._at(self.now + timedelta(seconds=seconds), act)
 
-    def run(self, until: datetime | None = None, *, starts: float = inf) -> None:
-        """Let time pass: until nothing would happen any more, a moment, or a number of starts."""
+    def run(
+        self,
+        until: datetime | None = None,
+        *,
+        starts: float = inf,
+        enough: Callable[[], bool] = lambda: False,
+    ) -> None:
+        """Let time pass: until nothing would happen any more, a moment, a number of starts, or `enough`."""
         touched = set(self.places)
-        while starts > 0:
+        while starts > 0 and not enough():
             starts -= self._settle(touched | self._happen())
             touched = set()
             when = self._next()
@@ -271,7 +277,8 @@ class Simulation:
     def snapshot(self, names: Iterable[str]) -> Snapshot:
         """What the scheduler sees of some backends."""
         places = [self.places[name] for name in names]
-        waiting = [load for place in places for load in self._heads(place)]
+        slots = MANY if self.slots is None else max(0, self.slots - self._computing())
+        waiting = [load for place in places for load in self._heads(place, slots)]
         running = [attempt for place in places for attempt in place.running.values()]
         instances = {load.instance for load in waiting} | {attempt.instance for attempt in running}
         sessions = [session for place in places for session in place.sessions.values()]
@@ -285,13 +292,13 @@ class Simulation:
             tuple(running),
             tuple(sessions),
             tuple(self._share(instance) for instance in sorted(instances)),
-            MANY if self.slots is None else max(0, self.slots - self._computing()),
+            slots,
             self._reservations,
         )
 
-    def _heads(self, place: Place) -> Iterator[Load]:
+    def _heads(self, place: Place, slots: int) -> Iterator[Load]:
         """As many of each line as could start; of those of sessions at least one."""
-        free = place.record.lanes - len(place.running)
+        free = min(slots, place.record.lanes - len(place.running))
         for (_, session), line in place.lines.items():
             shown = max(free, int(session is not None))
             yield from itertools.islice(line, None if self._reservations else shown)
