@@ -18,16 +18,22 @@ from typing import Literal
 import numpy as np
 from numpy.random import Generator
 from numpy.typing import NDArray
-from qiskit.circuit import CircuitInstruction, QuantumCircuit
-from qiskit.circuit.library import XGate
+from qiskit.circuit import QuantumCircuit
 
-from coldplate.circuits.layers import is_entangler
 from coldplate.domain.extrapolators import least_factors
-from coldplate.errors import IncompatibleOptions
+from coldplate.mitigation.folding import fold_globally, inverse, is_folded
 
 Floats = NDArray[np.float64]
 
-Amplifier = Literal["gate_folding", "gate_folding_front", "gate_folding_back", "pea"]
+Amplifier = Literal[
+    "gate_folding",
+    "gate_folding_front",
+    "gate_folding_back",
+    "pea",
+    "cx_folding",
+    "local_folding",
+    "global_folding",  # of V1 alone
+]
 THRESHOLD = 1.0  # the largest error of a mean that counts as a success, and the slack of its range
 STEPS = 60  # of a nonlinear fit
 FARTHEST = 50.0  # exponent of a fit
@@ -64,7 +70,9 @@ def fold(
     Raises:
         IncompatibleOptions: A gate's inverse is not a gate of the device.
     """
-    places = [place for place, one in enumerate(circuit.data) if is_entangler(one)]
+    if amplifier == "global_folding":
+        return fold_globally(circuit, factor, native=native)
+    places = [place for place, one in enumerate(circuit.data) if is_folded(one, amplifier)]
     if not places:
         return circuit, factor
     folds = round((factor - 1) / 2 * len(places))
@@ -87,20 +95,6 @@ def fold(
                     folded._append(back)
                 folded._append(one)
     return folded, 1 + 2 * folds / len(places)
-
-
-def inverse(one: CircuitInstruction, *, native: bool) -> list[CircuitInstruction]:
-    """The inverse of a two-qubit gate, in gates of the device if `native`."""
-    if native and one.name == "rzz":  # negative angles are not its gates; X turns them round
-        turn = CircuitInstruction(XGate(), one.qubits[:1])
-        return [turn, one, turn]
-    back = one.operation.inverse()
-    if native and back.name != one.name:
-        raise IncompatibleOptions(
-            f"The inverse of {one.name} is not a gate of this backend, so options.resilience.zne.amplifier "
-            "can't fold it."
-        )
-    return [CircuitInstruction(back, one.qubits)]
 
 
 @dataclass(frozen=True)

@@ -15,15 +15,19 @@ from coldplate.domain.options_v1 import DEGREES
 from coldplate.engine.estimator import Prepared
 from coldplate.engine.layer_noise import Knowledge
 from coldplate.engine.options import EstimatorOptions, Execution, Twirling
-from coldplate.errors import NotYet
 from coldplate.mitigation.pec import PecOptions
 from coldplate.mitigation.trex import TrexOptions
-from coldplate.mitigation.zne import ZneOptions
+from coldplate.mitigation.zne import Amplifier, ZneOptions
 
 TWIRLS, CALIBRATION_SHOTS = 16, 8192  # of TREX, as documented
 SAMPLE_SHOTS = 128  # of each sample of PEC, as documented
 CONFIDENCE = 0.95
-TWO_QUBIT = "TwoQubitAmplifier"
+AMPLIFIERS: dict[str, Amplifier] = {
+    "TwoQubitAmplifier": "gate_folding",
+    "CxAmplifier": "cx_folding",
+    "LocalFoldingAmplifier": "local_folding",
+    "GlobalFoldingAmplifier": "global_folding",
+}
 
 
 def options(
@@ -33,9 +37,6 @@ def options(
 
     Args:
         shots: Per circuit and basis; at level 3, samples per circuit and basis before the overhead.
-
-    Raises:
-        NotYet: The amplifier is not offered.
     """
     if level == 0:
         return EstimatorOptions(default_shots=shots, twirling=Twirling(), trex=None, execution=execution)
@@ -64,12 +65,13 @@ def options(
 def zne(settings: Mapping[str, Any]) -> ZneOptions:
     """How noise is amplified, and extrapolated by a polynomial."""
     own = {name.removeprefix("resilience_settings."): value for name, value in settings.items()}
-    if own["noise_amplifier"] != TWO_QUBIT:
-        raise NotYet(f"resilience.noise_amplifier={own['noise_amplifier']}")
     degree = DEGREES[own["extrapolator"]]
     factors = tuple(own["noise_factors"])
     return ZneOptions(
-        noise_factors=factors, extrapolators=(f"polynomial_degree_{degree}",), points=(0.0, *factors)
+        amplifier=AMPLIFIERS[own["noise_amplifier"]],
+        noise_factors=factors,
+        extrapolators=(f"polynomial_degree_{degree}",),
+        points=(0.0, *factors),
     )
 
 

@@ -80,3 +80,12 @@ def test_v1_and_v2_agree_within_error_bars(old, old_server):
     for value, error, pub in zip(told["values"], told["errors"], result, strict=True):
         together = (error**2 + float(pub.data.stds) ** 2) ** 0.5
         assert abs(value - float(pub.data.evs)) < 5 * together
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["CxAmplifier", "LocalFoldingAmplifier", "GlobalFoldingAmplifier"])
+def test_every_amplifier_brings_values_nearer(old, name):
+    plain = old.call("physics.estimated", level=1, shots=8000)["value"]
+    told = old.call("physics.estimated", level=2, shots=8000, noise_amplifier=name)
+    assert told["metadata"]["zne"]["noise_amplification"]["noise_amplifier"] == name
+    assert abs(1 - told["value"]) < abs(1 - plain)
