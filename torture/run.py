@@ -211,6 +211,7 @@ def clients_of(releases: list[str]) -> list[Path]:
 
 
 def cleared(place: Path) -> Path:
-    """A directory that is not there yet."""
+    """A directory that is not there yet; a run that was broken off may have left its disk in it."""
+    subprocess.run(["umount", "--lazy", str(place / "disk")], capture_output=True)
     shutil.rmtree(place, ignore_errors=True)
     return place
