@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from coldplate.domain.instance import Instance
+from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.job import Job, JobId, JobState
 from coldplate.domain.snapshot import Snapshot
 from coldplate.scheduler.forecast import Expected, expected_waits, forecast
@@ -43,6 +43,7 @@ class Outlook:
         self._lock = threading.Lock()
         self._until = -1.0
         self._expected: dict[JobId, Expected] = {}
+        self._waits: dict[InstanceId, tuple[float, dict[str, dict[str, float]]]] = {}
 
     def of(self, job: Job, instances: list[Instance]) -> Prospect:
         """A job's future; of others it names only the instances given, and what is theirs."""
@@ -58,12 +59,17 @@ class Outlook:
 
     def waits(self, instance: Instance) -> dict[str, dict[str, float]]:
         """How long jobs wait on each backend: average, p50 and p95, seconds."""
-        now = self._clock()
-        snapshot, typical_s = self._look_far(now), self._store.typical_s()
-        slots = self._settings.slots
-        return expected_waits(
-            snapshot, now, typical_s, slots=slots, asker=instance.id, enough=patience(PATIENCE_S)
-        )
+        with self._lock:
+            until, waits = self._waits.get(instance.id, (-1.0, {}))
+            if time.monotonic() >= until:
+                waits = self._look_for(instance)
+                self._waits[instance.id] = time.monotonic() + REMEMBER_S, waits
+            return waits
+
+    def _look_for(self, asker: Instance) -> dict[str, dict[str, float]]:
+        now, slots = self._clock(), self._settings.slots
+        snapshot, typical_s, enough = self._look_far(now), self._store.typical_s(), patience(PATIENCE_S)
+        return expected_waits(snapshot, now, typical_s, slots=slots, asker=asker.id, enough=enough)
 
     def _look_far(self, now: datetime) -> Snapshot:
         """The queue, with as many jobs as can be looked at, evenly of all lines."""

@@ -308,9 +308,11 @@ class Simulation:
         return {instance: self._share(instance) for instance in {*self._shares, *self._used}}
 
     def _share(self, instance: InstanceId) -> Share:
-        known = self._shares.get(instance, Share(instance, 0.0, None))
+        used_s, known = max(0.0, self._used[instance]), self._shares.get(instance)
+        if known is None:
+            return Share(instance, used_s, self._typical_s)
         allocated_s = self._typical_s if known.allocated_s is None else known.allocated_s
-        return replace(known, used_s=max(0.0, self._used[instance]), allocated_s=allocated_s)
+        return Share(instance, used_s, allocated_s, known.limit_s, known.at_limit)
 
     def _computing(self) -> int:
         attempts = (attempt for place in self.places.values() for attempt in place.running.values())
