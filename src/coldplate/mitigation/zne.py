@@ -36,6 +36,7 @@ Amplifier = Literal[
 ]
 THRESHOLD = 1.0  # the largest error of a mean that counts as a success, and the slack of its range
 STEPS = 60  # of a nonlinear fit
+GROWTH = 2.0  # of an exponential from no noise to the largest factor, that statistics may feign
 FARTHEST = 50.0  # exponent of a fit
 SMALL, TINY = 1e-12, 1e-300  # what keeps equations solvable
 
@@ -104,10 +105,14 @@ class Fit:
     Attributes:
         values: At each point, shape ``(num_strings, num_points)``; NaN where there is no fit.
         gradients: How they move with the data, shape ``(num_strings, num_points, num_factors)``.
+        sensible: Whether a string's fit is what noise can do, shape ``(num_strings,)``; None: all are. An
+            exponential that grows with the noise is not: where nothing is left of a signal it fits whatever
+            is there, with a value and an error of almost 0 without noise.
     """
 
     values: Floats
     gradients: Floats
+    sensible: NDArray[np.bool_] | None = None
 
     def errors(self, variances: Floats) -> Floats:
         """Standard errors of the values, from variances of the data, shape ``(num_strings, num_factors)``."""
@@ -204,7 +209,8 @@ def curve(extrapolator: str, x: Floats, data: Floats, errors: Floats, at: Floats
     values, moves = sum_of_exponentials(found, at)
     gradients = moves @ slopes(jacobian, errors)
     values[lost], gradients[lost] = np.nan, 0.0
-    return Fit(values, gradients)
+    ends, _ = sum_of_exponentials(found, np.array([0.0, x.max()]))
+    return Fit(values, gradients, np.abs(ends[:, 1]) <= GROWTH * np.abs(ends[:, 0]))
 
 
 def descend(x: Floats, data: Floats, errors: Floats, start: Floats) -> Floats:
@@ -242,7 +248,7 @@ def choose(fits: Sequence[Fit], variances: Floats, point: int) -> NDArray[np.int
     error.
 
     A fit succeeds when its value and error are finite, the error is at most 1, and value and error stay
-    within [-2, 2]: the range of a Pauli string, widened by 1.
+    within [-2, 2]: the range of a Pauli string, widened by 1; and when it is sensible.
 
     Args:
         fits: In order of preference.
@@ -253,6 +259,9 @@ def choose(fits: Sequence[Fit], variances: Floats, point: int) -> NDArray[np.int
     finite = np.isfinite(values) & np.isfinite(errors)
     with np.errstate(invalid="ignore"):
         good = finite & (errors <= THRESHOLD) & (np.abs(values) + errors <= 1 + THRESHOLD)
+    for row, one in zip(good, fits, strict=True):
+        if one.sensible is not None:
+            row &= one.sensible
     smallest = np.argmin(np.where(finite, errors, np.inf), axis=0)
     chosen: NDArray[np.intp] = np.where(good.any(axis=0), np.argmax(good, axis=0), smallest)
     return chosen

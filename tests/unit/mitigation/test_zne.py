@@ -133,6 +133,18 @@ def test_error_bars_cover(name, rng):
     assert abs((scores < 2).mean() - 0.954) < 0.02
 
 
+@pytest.mark.parametrize("truth", [0.0, 0.01, 0.02, 0.04, 0.5])
+def test_error_bars_cover_where_next_to_nothing_is_left_of_a_signal(truth, rng):
+    """An exponential that grows with the noise would fit such data, and tell an error of almost 0."""
+    x, errors = (1.0, 3.0, 5.0), np.full((4000, 3), 0.016)
+    data = truth * np.exp(-0.1 * np.array(x)) + rng.normal(scale=0.016, size=(4000, 3))
+    fits = [fit(name, x, data, errors, (0.0,)) for name in ("exponential", "linear")]
+    taken = choose(fits, errors**2, 0), np.arange(4000)
+    values = np.stack([one.values[:, 0] for one in fits])[taken]
+    told = np.stack([one.errors(errors**2)[:, 0] for one in fits])[taken]
+    assert (np.abs(values - truth) < 2 * told).mean() > 0.93
+
+
 def test_too_few_factors_give_no_fit():
     found = fit("exponential", (1.0, 1.0), np.ones((2, 2)), np.ones((2, 2)), (0.0,))
     assert np.isnan(found.values).all()
