@@ -25,6 +25,7 @@ class InTurn:
     device: Backend
     ticket: Ticket
     driving: bool = field(init=False)  # from the start, until the end of the first turn
+    used_s: float = field(init=False, default=0.0)  # quantum seconds of the turns so far
 
     def __post_init__(self) -> None:
         self.driving = self.ticket.driving
@@ -55,8 +56,9 @@ class InTurn:
             RanTooLong: It would take longer than the job may.
         """
         seconds, most_s = self.usage_s(program), self.ticket.device_s
-        if seconds is not None and most_s is not None and seconds > most_s:
-            raise RanTooLong(f"Ran too long: the job needs {seconds:.1f} s of its limit of {most_s:g} s.")
+        self.used_s += seconds or 0.0
+        if most_s is not None and self.used_s > most_s:
+            raise RanTooLong(f"Ran too long: the job needs {self.used_s:.1f} s of its limit of {most_s:g} s.")
         driving, self.driving = self.driving, False
         with turn(self.ticket, seconds, driving=driving):
             return self.device.run(program, rng)

@@ -254,6 +254,13 @@ def test_job_beyond_its_quantum_time_is_cut_before_it_takes_the_device():
         InTurn(Toy(), ticket(exclusive=True, device_s=4.5, turnstile="/nowhere")).run(5.0, None)
 
 
+def test_turns_of_a_job_count_together():
+    device = InTurn(Toy(), ticket(exclusive=True, device_s=9.0))
+    assert device.run(5.0, None) == ("ran", 5.0)
+    with pytest.raises(RanTooLong, match=r"needs 10.0 s of its limit of 9 s"):
+        device.run(5.0, None)
+
+
 def test_device_is_left_when_its_program_fails(office):
     office.free = True
     expected = office.turnstile.expect(ticket(exclusive=True))
