@@ -19,6 +19,7 @@ from torture.load import FINAL
 from torture.world import FAIR
 
 ORDER = {"Queued": 0, "Running": 1, **dict.fromkeys(FINAL, 2)}
+IDLE_S = 50.0  # less than the interactive TTL of a session
 ENOUGH = 6  # jobs that wait, so that nobody is idle by accident
 CREATED_BY_MISTAKE = "The job's inputs are missing"
 
@@ -54,10 +55,16 @@ def violations(e: Evidence) -> list[Violation]:
             for row in connection.execute("SELECT id, state, reason, fence, usage_s, instance FROM job")
         }
         tags = list(connection.execute("SELECT tag, job FROM job_tag"))
+        members = dict(
+            connection.execute(
+                "SELECT job.id, session FROM job JOIN session AS s ON s.id = session WHERE mode = 'dedicated'"
+            )
+        )
     return [
         *accepted_jobs_end(e, rows),
         *states_go_forward(e),
         *drivers_are_alone(e),
+        *sessions_own_their_device(e, members),
         *ends_are_fenced(e),
         *results_are_right(e),
         *nothing_is_doubled(e, tags),
@@ -111,6 +118,29 @@ def drivers_are_alone(e: Evidence) -> Iterator[Violation]:
     """I3: while the driver of a device or job lives, there is no other."""
     for line in e.overlaps:
         yield Violation("I3", f"{line['of']}: {line['job']}/{line['fence']} beside {line['other']}.")
+
+
+def sessions_own_their_device(e: Evidence, members: dict[str, str]) -> Iterator[Violation]:
+    """I4: between two jobs of an active dedicated session, no other job drives its device.
+
+    A session that was idle for its interactive TTL, by whatever clock, waits in line again like any other.
+    """
+    jumps = [line["at"] for line in of(e.harm, "jumped")]
+    last: dict[str, float] = {}  # when a session's device was last taken by a job of it
+    others: list[tuple[float, str]] = []
+    for line in e.points:
+        if line["point"] != "T7-device-opened" or line.get("backend") != "emu_device":
+            continue
+        at, session = line["at"], members.get(line["job"])
+        if session is None:
+            others.append((at, line["job"]))
+            continue
+        since = last.get(session, at)
+        if at - since < IDLE_S and not any(since < jump < at for jump in jumps):
+            for when, job in others:
+                if since < when < at:
+                    yield Violation("I4", f"Job {job} drove the device of session {session}.")
+        last[session] = at
 
 
 def ends_are_fenced(e: Evidence) -> Iterator[Violation]:
