@@ -297,11 +297,9 @@ def test_whole_width_of_a_device_is_measured(service):
 @pytest.mark.parametrize(
     ("options", "named"),
     [
-        ({"resilience": {"pec_mitigation": True}}, "resilience.pec_mitigation"),
-        ({"resilience": {"pec": {"max_overhead": 50}}}, "resilience.pec"),
         (
-            {"resilience": {"layer_noise_learning": {"max_layers_to_learn": 2}}},
-            "resilience.layer_noise_learning.max_layers_to_learn",
+            {"resilience_level": 2, "resilience": {"pec_mitigation": True}},
+            "pec_mitigation and options.resilience.zne_mitigation cannot be",
         ),
         ({"experimental": {"crystal_ball": True}}, "experimental.crystal_ball"),
     ],
