@@ -67,6 +67,19 @@ class Connection:
             return common | {"IAM_URL": self.url, "QISKIT_FUNCTIONS_EXPERIMENTAL": "1"}
         return common | cloud_variables(self.url)
 
+    @property
+    def old_variables(self) -> dict[str, str]:
+        """The variables for a client before 2025: it finds instances by itself, under other names.
+
+        >>> Connection("http://h:1", "cp_k", "crn:v1").old_variables["QISKIT_IBM_URL"]
+        'http://h:1/api'
+        """
+        return {
+            "QISKIT_IBM_CHANNEL": "ibm_quantum",
+            "QISKIT_IBM_TOKEN": self.key,
+            "QISKIT_IBM_URL": f"{self.url}/api",
+        }
+
     def ask(
         self,
         method: str,

@@ -61,6 +61,16 @@ def test_exports_survive_the_shell(data, simple):
     assert told.get("GLOBAL_SEARCH_URL") == (None if simple else "http://127.0.0.1:1")
 
 
+def test_exports_for_clients_before_2025_leave_nothing_of_the_others(data):
+    before = f"export QISKIT_IBM_INSTANCE={CRN} QISKIT_FUNCTIONS_EXPERIMENTAL=x"
+    script = f'{before}; eval "$({" ".join(COMMAND)} env --data {data} --before-2025)"; env'
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True, check=True)
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    assert told["QISKIT_IBM_CHANNEL"] == "ibm_quantum"
+    assert told["QISKIT_IBM_URL"] == "http://127.0.0.1:1/api"
+    assert not told.keys() & {"QISKIT_IBM_INSTANCE", "QISKIT_FUNCTIONS_EXPERIMENTAL"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

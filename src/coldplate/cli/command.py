@@ -89,13 +89,17 @@ def env(
         bool,
         typer.Option("--simple", help="One instance, fewer calls (recipe A) instead of the whole account."),
     ] = False,
+    before_2025: Annotated[
+        bool, typer.Option("--before-2025", help="For clients from 0.12 (2023) to 0.40.")
+    ] = False,
 ) -> None:
     """Print the variables that make any existing script run here: eval "$(coldplate env)"."""
     from coldplate.connection import from_data
 
     connection = from_data(read_settings({"data": data}).data)
     other = {"QISKIT_FUNCTIONS_EXPERIMENTAL", "GLOBAL_SEARCH_URL", "GLOBAL_CATALOG_URL"}
-    wanted = connection.variables(simple=simple)
+    other |= {"QISKIT_IBM_CHANNEL", "QISKIT_IBM_INSTANCE"}
+    wanted = connection.old_variables if before_2025 else connection.variables(simple=simple)
     for name in sorted(other - set(wanted)):
         typer.echo(f"unset {name}")
     for name, value in wanted.items():
