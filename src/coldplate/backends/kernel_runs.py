@@ -95,14 +95,16 @@ def threads() -> int:
     return max(1, int(os.environ.get("OMP_NUM_THREADS") or 1))
 
 
-def plan(job: Job, choice: Choice, *, room: float) -> tuple[How, Choice]:
+def plan(job: Job, choice: Choice, *, room: float, single: bool | None = None) -> tuple[How, Choice]:
     """How the kernel runs a job, by what it costs, and the choice with its reason.
 
     Args:
         room: Bytes that states may take.
+        single: Whether to have amplitudes in single precision; None: in large states, which the speed of the
+            memory limits.
     """
     width = len(job.part.qubits)
-    how = How(max_bytes=room)
+    how = How(max_bytes=room, single=bool(single))
     if choice.method == "pauli_transfer":
         return replace(how, exact=True), choice
     fits = (
@@ -114,7 +116,7 @@ def plan(job: Job, choice: Choice, *, room: float) -> tuple[How, Choice]:
             return replace(how, exact=True), Choice("pauli_transfer", "costs less than trajectories")
         choice = replace(choice, reason="costs less than an exact noisy state")
     if width >= (LARGE_NOISY_QUBITS if job.eventful else LARGE_QUBITS):
-        return replace(how, wide=True, single=True), choice
+        return replace(how, wide=True, single=single is not False), choice
     states = job.num_groups + job.eventful
     batch = 2.05 * TRAJECTORY * 2.0**width
     wide = width >= WIDE_QUBITS and (batch > room or states < LANES / 2)

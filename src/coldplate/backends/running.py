@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
 from math import prod
@@ -236,7 +236,7 @@ class Running:
             own=self.backend.method,
             kernel=native() is not None,
             chained=not self.program.init_qubits,
-            single=self.program.single,
+            single=self.program.single is True,
         )
         choice = choose(component, self.angles, asked)
         if choice.method in ("statevector", "trajectories", "pauli_transfer"):
@@ -276,8 +276,8 @@ class Running:
     ) -> tuple[Choice, Words]:
         """The same on the native kernel."""
         job = kernel_runs.Job(part, self.angles.values, shots=self.done.shots, evaluated=evaluated)
-        how, final = kernel_runs.plan(job, choice, room=SHARE * memory())
-        return final, kernel_runs.run(job, replace(how, single=self.program.single), self.rng)
+        how, final = kernel_runs.plan(job, choice, room=SHARE * memory(), single=self.program.single)
+        return final, kernel_runs.run(job, how, self.rng)
 
     def elsewhere(self, component: Component, choice: Choice) -> Bits:
         """The same on any other engine."""

@@ -64,7 +64,7 @@ class Program:
             as decoded by ``wire``; None keeps the backend's.
         rep_delay_s: Pause between shots, seconds; None: the backend's default.
         method: Simulation method to force; None: the backend chooses.
-        single: Amplitudes in single precision on the native kernel.
+        single: Amplitudes in single precision on the native kernel; None: where that is better.
         clock_start: Where the emulated clock stands when the first item begins, UTC.
         started: It goes on with a job that has begun; what a job costs to start is not charged again.
     """
@@ -76,7 +76,7 @@ class Program:
     rep_delay_s: float | None = None
     noise: Any | None = None
     method: str | None = None
-    single: bool = False
+    single: bool | None = None
     started: bool = False
 
 

@@ -180,8 +180,7 @@ EXPERIMENTAL = (
     Option(
         "experimental.precision",
         one_of("single", "double"),
-        "double",
-        note="our own: of amplitudes on the native kernel; elsewhere they are double",
+        note="our own: of amplitudes on the native kernel; else single from 13 qubits on, double below",
     ),
 )
 

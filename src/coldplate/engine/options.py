@@ -51,7 +51,7 @@ class Execution:
         rep_delay_s: Pause between shots, seconds; None: the backend's default.
         noise: A noise model that replaces the backend's own.
         method: Simulation method to force.
-        single: Amplitudes in single precision.
+        single: Amplitudes in single precision; None: as the backend likes.
         basis_gates: Names of the only gates that circuits may have; None: all the backend has.
         decoupling: How idle qubits are decoupled; None: not at all.
         tell_times, tell_stretches: Put the schedule of each circuit, and the values of its stretches, into
@@ -64,7 +64,7 @@ class Execution:
     rep_delay_s: float | None = None
     noise: Any | None = None
     method: str | None = None
-    single: bool = False
+    single: bool | None = None
     basis_gates: frozenset[str] | None = None
     coupling: frozenset[tuple[int, int]] | None = None
     decoupling: DdOptions | None = None

@@ -79,7 +79,7 @@ def executor_options(schema_version: str, options: Mapping[str, Any]) -> Executi
         init_qubits=settled["init_qubits"],
         rep_delay_s=settled["rep_delay"],
         method=settled["experimental.method"],
-        single=settled["experimental.precision"] == "single",
+        single=single(settled),
         tell_times=settled["scheduler_timing"],
         tell_stretches=settled["stretch_values"],
     )
@@ -126,7 +126,7 @@ def learner_v3_options(params: Mapping[str, Any]) -> LearnerOptions:
             init_qubits=settled["init_qubits"],
             rep_delay_s=settled["rep_delay"],
             method=settled["experimental.method"],
-            single=settled["experimental.precision"] == "single",
+            single=single(settled),
         ),
         seed=settled["experimental.seed"],
         schema_version=params["schema_version"],
@@ -164,10 +164,16 @@ def simulation(settled: Mapping[str, Any]) -> Execution:
     return Execution(
         noise=noise(settled["simulator.noise_model"]),
         method=settled["experimental.method"],
-        single=settled["experimental.precision"] == "single",
+        single=single(settled),
         basis_gates=None if gates is None else frozenset(gates),
         coupling=None if coupling is None else frozenset((first, second) for first, second in coupling),
     )
+
+
+def single(settled: Mapping[str, Any]) -> bool | None:
+    """Whether amplitudes are in single precision; None: as the backend likes."""
+    precision = settled["experimental.precision"]
+    return None if precision is None else precision == "single"
 
 
 def decoupling(settled: Mapping[str, Any]) -> DdOptions:
