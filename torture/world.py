@@ -27,7 +27,7 @@ from torture.journal import Journal, Tail
 ROOT = Path(__file__).parents[1]
 DISK = 192 << 20  # bytes
 READY_S = 60.0
-BUSY_S = 10.0  # in which a rival should have something to do
+BUSY_S = 45.0  # in which a rival should have something to do
 FAIR = {"fair-1": 100, "fair-2": 200, "fair-4": 400}  # allocations
 
 
