@@ -28,6 +28,7 @@ ROOT = Path(__file__).parents[1]
 DISK = 192 << 20  # bytes
 READY_S = 60.0
 BUSY_S = 45.0  # in which a rival should have something to do
+ALONE_S = 4.0  # for which it has all work for itself
 FAIR = {"fair-1": 100, "fair-2": 200, "fair-4": 400}  # allocations
 
 
@@ -153,14 +154,21 @@ class World:
 
     def end_rival(self) -> None:
         """Kill the rival for good, in the midst of a job if it can be: what it ran has to be found lost."""
-        deadline = time.monotonic() + BUSY_S
+        deadline, server = time.monotonic() + BUSY_S, self.processes["server"]
         while time.monotonic() < deadline and not self.drivers("rival"):
-            time.sleep(0.01)
+            server.send_signal(signal.SIGSTOP)  # it takes all the work, being the quicker one
+            pause = time.monotonic() + ALONE_S
+            while time.monotonic() < pause and not self.drivers("rival"):
+                time.sleep(0.01)
+            if not self.drivers("rival"):
+                server.send_signal(signal.SIGCONT)  # it may have been stopped while it held the database
+                time.sleep(0.5)
         self._keeping.clear()
         rival = self.processes.pop("rival")
         rival.send_signal(signal.SIGCONT)
         rival.kill()
         rival.wait()
+        server.send_signal(signal.SIGCONT)
         self._keeping.set()
 
     def wait_until_ready(self) -> float:
