@@ -6,7 +6,7 @@ import json
 
 from coldplate.backends.array_data import Arrays, pack, unpack
 from coldplate.backends.methods import Choice
-from coldplate.circuits.cache import cache
+from coldplate.circuits.cache import NoCache, cache
 
 Part = tuple[Arrays, Choice]
 
@@ -48,7 +48,8 @@ class Kept:
         """
         if self._key is not None and len(self._parts) == number:
             self._remember(self._parts)
-            cache().offer(self._key, written(self._parts))
+            if not isinstance(cache(), NoCache):
+                cache().offer(self._key, written(self._parts))
 
     def _remember(self, parts: list[Part]) -> None:
         assert self._key is not None

@@ -118,8 +118,9 @@ template <class R, Layout L> class Runner {
       state.ground();
       state.advance(0, program_.body);
       for (size_t round = 0; round < rounds; ++round) {
-        S &last = copy ? *copy : state;
-        if (copy) last.copy(state);
+        const bool more = round + 1 < rounds;  // the last ones may change the shared state
+        S &last = more ? *copy : state;
+        if (more) last.copy(state);
         for (size_t lane = 0; lane < count; ++lane) {
           const std::vector<size_t> &own = all[first + lane].elements;
           last.trajectories[lane].used = round < own.size();

@@ -139,6 +139,20 @@ template <class R, Layout L> class Sampler {
       if (state_.trajectories[lane].used) guides_[lane].build(&cumulative_[lane], size, W);
   }
 
+  static double sum_lanes(Vec<R> p) {
+    double sum = 0;
+    for (int lane = 0; lane < W; ++lane) sum += double(p[lane]);
+    return sum;
+  }
+
+  // The lane in which a vector's cumulative weight passes x.
+  static size_t within(Vec<R> p, double x) {
+    int lane = 0;
+    for (double sum = p[0]; lane + 1 < W && sum <= x; sum += double(p[lane])) ++lane;
+    while (lane > 0 && p[lane] == 0) --lane;  // an edge that was rounded
+    return size_t(lane);
+  }
+
   // The first whose cumulative weight is above x.
   static size_t search(const double *cumulative, size_t size, size_t stride, double x) {
     size_t low = 0, high = size - 1;
@@ -179,22 +193,26 @@ template <class R, Layout L> class Sampler {
     std::vector<std::pair<uint32_t, uint32_t>> order(wanted.size());  // part, place in wanted
     for (size_t at = 0; at < wanted.size(); ++at) order[at] = {uint32_t(search(upto.data(), parts, 1, wanted[at].second * total)), uint32_t(at)};
     std::sort(order.begin(), order.end());
-    std::vector<double> inside;
-    size_t loaded = SIZE_MAX;
+    double inside[PART];  // cumulative weights of the part's amplitudes, or of its vectors of them
+    size_t loaded = SIZE_MAX, count = 0;
     for (const auto &[part, at] : order) {
+      const size_t first = size_t(part) * PART;
       if (part != loaded) {
         loaded = part;
-        inside.clear();
+        count = std::min(size, first + PART) - first;
         double sum = part ? upto[part - 1] : 0;
-        for (size_t k = part * PART; k < std::min(size, (size_t(part) + 1) * PART); ++k) {
-          const Amplitude<R> &one = state_.data()[k];
-          for (int own = batch ? lane : 0; own < (batch ? lane + 1 : W); ++own)
-            inside.push_back(sum += double(R(one.re[own] * one.re[own] + one.im[own] * one.im[own])));
+        for (size_t k = 0; k < count; ++k) {
+          const Vec<R> p = weight(state_.data()[first + k]);
+          if (batch) sum += double(p[lane]);
+          else sum += sum_lanes(p);
+          inside[k] = sum;
         }
         work_.check();
       }
-      const size_t k = search(inside.data(), inside.size(), 1, wanted[at].second * total);
-      give(wanted[at].first, size_t(part) * PART * (batch ? 1 : W) + k);
+      const double x = wanted[at].second * total;
+      size_t k = search(inside, count, 1, x);
+      if (!batch) k = k * W + within(weight(state_.data()[first + k]), x - (k ? inside[k - 1] : part ? upto[part - 1] : 0));
+      give(wanted[at].first, first * (batch ? 1 : W) + k);
     }
   }
 };
