@@ -454,8 +454,7 @@ inline std::vector<Segment> Program::segments(int most, int always) const {
     if (op.code != Code::dense && op.q1 >= 0) qubits.push_back(op.q1);
     int fresh = 0;
     for (int qubit : qubits) fresh += qubit >= always && !in[qubit];
-    const bool fits = !found.empty() && found.back().last == at && !alone && inside + fresh <= most && at != body &&
-                      !(found.back().local.empty() && inside == -1);
+    const bool fits = !found.empty() && found.back().last == at && !alone && inside + fresh <= most && at != body;
     if (!fits) {
       found.push_back({at, at, {}});
       std::fill(in.begin(), in.end(), false);

@@ -112,7 +112,6 @@ template <class R, Layout L> class State {
       }
   }
 
-  std::vector<Trajectory> &lanes_of() { return trajectories; }
   template <class F> void in_parts(size_t count, F &&body) { work_.split(count, count * sizeof(Amplitude<R>) > (1 << 22) ? threads_ : 1, body); }
 
  private:
