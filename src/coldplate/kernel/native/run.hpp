@@ -14,11 +14,6 @@ struct Settings {
   double max_bytes = 1e18;
 };
 
-// Elements that share a state before their last blocks, or a part of them: what one lane does.
-struct Share {
-  std::vector<size_t> elements;
-};
-
 // An eventful shot, and the operation where its way parts from the quiet one.
 struct Eventful {
   uint32_t op;
@@ -85,35 +80,20 @@ template <class R, Layout L> class Runner {
 
   // --- shots in which nothing acts -------------------------------------------------------------
 
-  std::vector<Share> shares() const {
-    const size_t wanted = size_t(lanes) * outer_;
-    const size_t split = std::max<size_t>(1, wanted / std::max<size_t>(1, groups_.size()));
-    std::vector<Share> found;
-    for (const std::vector<size_t> &group : groups_) {
-      const size_t parts = std::min(split, group.size());
-      for (size_t part = 0; part < parts; ++part) {
-        Share share;
-        for (size_t at = part; at < group.size(); at += parts) share.elements.push_back(group[at]);
-        found.push_back(std::move(share));
-      }
-    }
-    return found;
-  }
-
   void run_quiet() {
-    const std::vector<Share> all = shares();
+    const Shares all = shared_out(groups_, size_t(lanes) * outer_);
     const size_t batches = (all.size() + lanes - 1) / lanes;
     work_.each(batches, outer_, [&](size_t batch, int thread) {
       work_.check();
       const size_t first = batch * lanes, count = std::min<size_t>(lanes, all.size() - first);
       size_t rounds = 0;
-      for (size_t lane = 0; lane < count; ++lane) rounds = std::max(rounds, all[first + lane].elements.size());
+      for (size_t lane = 0; lane < count; ++lane) rounds = std::max(rounds, all[first + lane].size());
       S &state = own(thread, 0), *copy = rounds > 1 ? &own(thread, 1) : nullptr;
       for (S *one : {&state, copy})
         if (one) std::fill(one->trajectories.begin(), one->trajectories.end(), Trajectory{});
       for (size_t lane = 0; lane < count; ++lane) {
         state.trajectories[lane].used = true;
-        state.trajectories[lane].row = elements_.values(all[first + lane].elements[0]);
+        state.trajectories[lane].row = elements_.values(all[first + lane][0]);
       }
       state.ground();
       state.advance(0, program_.body);
@@ -122,7 +102,7 @@ template <class R, Layout L> class Runner {
         S &last = more ? *copy : state;
         if (more) last.copy(state);
         for (size_t lane = 0; lane < count; ++lane) {
-          const std::vector<size_t> &own = all[first + lane].elements;
+          const std::vector<size_t> &own = all[first + lane];
           last.trajectories[lane].used = round < own.size();
           if (round < own.size()) last.trajectories[lane].row = elements_.values(own[round]);
         }
@@ -132,16 +112,16 @@ template <class R, Layout L> class Runner {
     });
   }
 
-  void sample_quiet(S &state, const std::vector<Share> &all, size_t first, size_t count, size_t round) {
+  void sample_quiet(S &state, const Shares &all, size_t first, size_t count, size_t round) {
     size_t most = 0;
     for (size_t lane = 0; lane < count; ++lane)
-      if (round < all[first + lane].elements.size()) most = std::max(most, elements_.shots[all[first + lane].elements[round]]);
+      if (round < all[first + lane].size()) most = std::max(most, elements_.shots[all[first + lane][round]]);
     if (!most) return;
     Sampler<R, L> sampler(state, work_, most);
     typename Sampler<R, L>::Wanted wanted;
     for (size_t lane = 0; lane < count; ++lane) {
-      if (round >= all[first + lane].elements.size()) continue;
-      const size_t element = all[first + lane].elements[round];
+      if (round >= all[first + lane].size()) continue;
+      const size_t element = all[first + lane][round];
       const Streams noise(settings_.seed, element, Purpose::noise), outcome(settings_.seed, element, Purpose::outcome);
       for (size_t shot = 0; shot < elements_.shots[element];) {
         wanted.clear();

@@ -16,6 +16,23 @@ struct Elements {
   const double *values(size_t element) const { return params + row[element] * columns; }
 };
 
+// Elements that share a state before their last blocks, or a part of them: what each lane does.
+using Shares = std::vector<std::vector<size_t>>;
+
+// Groups of elements as shares, split where there are fewer groups than lanes that could work.
+inline Shares shared_out(const std::vector<std::vector<size_t>> &groups, size_t wanted) {
+  const size_t split = std::max<size_t>(1, wanted / std::max<size_t>(1, groups.size()));
+  Shares found;
+  for (const std::vector<size_t> &group : groups) {
+    const size_t parts = std::min(split, group.size());
+    for (size_t part = 0; part < parts; ++part) {
+      found.emplace_back();
+      for (size_t at = part; at < group.size(); at += parts) found.back().push_back(group[at]);
+    }
+  }
+  return found;
+}
+
 class Writer {
  public:
   Writer(const Program &program, uint64_t seed, const Elements &elements, uint64_t *out)

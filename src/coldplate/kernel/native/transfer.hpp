@@ -376,15 +376,7 @@ template <class T> class TransferRunner {
 
   void run(const std::vector<std::vector<size_t>> &groups, int threads) {
     constexpr int lanes = TransferState<T>::lanes;
-    std::vector<std::vector<size_t>> shares;
-    const size_t split = std::max<size_t>(1, size_t(lanes) * threads / std::max<size_t>(1, groups.size()));
-    for (const auto &group : groups) {
-      const size_t parts = std::min(split, group.size());
-      for (size_t part = 0; part < parts; ++part) {
-        shares.emplace_back();
-        for (size_t at = part; at < group.size(); at += parts) shares.back().push_back(group[at]);
-      }
-    }
+    const Shares shares = shared_out(groups, size_t(lanes) * threads);
     std::vector<std::unique_ptr<TransferState<T>>> states(size_t(threads) * 2);
     work_.each((shares.size() + lanes - 1) / lanes, threads, [&](size_t batch, int thread) {
       auto own = [&](int which) -> TransferState<T> & {
