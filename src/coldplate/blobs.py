@@ -8,7 +8,9 @@ import re
 import secrets
 import shutil
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from itertools import zip_longest
 from pathlib import Path
 from typing import BinaryIO
 
@@ -39,7 +41,7 @@ class LocalBlobs:
         """
         target = self.path(key)
         _make_directory(target.parent.parent)
-        new = not target.parent.is_dir()
+        renewed = [target.parent] if target.parent.is_dir() else [target.parent, target.parent.parent]
         target.parent.mkdir(exist_ok=True)
         partial = target.parent / f".{secrets.token_hex(8)}"
         try:
@@ -48,13 +50,10 @@ class LocalBlobs:
                 size, digest = _write(file, data)
                 file.flush()
                 partial.replace(target)
-                os.fsync(file.fileno())
+                _sync_together(file.fileno(), renewed)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        _sync_directory(target.parent)
-        if new:
-            _sync_directory(target.parent.parent)
         return size, digest
 
     def open(self, key: str) -> BinaryIO:
@@ -104,6 +103,18 @@ def _make_directory(directory: Path) -> None:
         _make_directory(directory.parent)
         directory.mkdir(exist_ok=True)
         _sync_directory(directory.parent)
+
+
+def _sync_together(file: int, directories: list[Path]) -> None:
+    """Make content and names durable side by side: all wait for one commit of the journal."""
+    with ThreadPoolExecutor(len(directories)) as beside:
+        try:
+            syncs = [beside.submit(_sync_directory, directory) for directory in directories]
+        except RuntimeError:  # a job that has used up its memory has no room for another thread
+            syncs = []
+        os.fsync(file)
+        for directory, sync in zip_longest(directories, syncs):
+            sync.result() if sync else _sync_directory(directory)
 
 
 def _sync_directory(directory: Path) -> None:
