@@ -48,6 +48,7 @@ BACKLOG = 2048  # connections that wait to be accepted
 KEEP_ALIVE_S = 75
 WS_BYTES = 1 << 10  # of a message to us: who follows a job has nothing to say
 THREADS = 10  # for requests; more of them than the store has readers would only wait for one another
+SWITCH_S = 0.001  # a request asks for the interpreter several times: beside a plan, 5 ms each is felt
 LAST_ANSWERS_S = 5  # how long requests in flight may take when the server stops
 
 log = logging.getLogger(__name__)
@@ -230,6 +231,7 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None], with_parent: b
         raise CannotStart("tls_cert and tls_key go together.", solution="Give both, or neither.")
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn hands a signal on when it has stopped
         signal.signal(number, lambda _number, _frame: sys.exit(0))
+    sys.setswitchinterval(SWITCH_S)
     os.umask(0o077)  # what is stored is nobody else's
     if with_parent and (armed := os.environ.get("COLDPLATE_FAILPOINTS")):
         failpoints.enable(Path(armed))

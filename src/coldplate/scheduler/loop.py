@@ -119,7 +119,8 @@ class Loop:
         now = self._clock()
         # The pool is asked before the store: an attempt that ends in between is then no longer in the store.
         alive = self._pool.alive() & self._ours
-        snapshot = self._store.snapshot(now, alive=alive, free_slots=self._pool.capacity())
+        free_slots = self._pool.capacity()
+        snapshot = self._store.snapshot(now, alive=alive, free_slots=free_slots, whole=False)
         snapshot = self._leases.judged(snapshot, now, ours=self._ours)
         decisions = plan(snapshot, now, max_attempts=self._settings.max_attempts)
         if any([self._try(decision) for decision in decisions]):

@@ -17,6 +17,7 @@ from coldplate.store.tables import api_key, instance, role, secret, user
 # Asked with every request, so made once.
 FIND_INSTANCE = select(instance).where(instance.c.id == bindparam("crn"))
 INSTANCES = select(instance).order_by(instance.c.name, instance.c.id)
+BODIES = select(instance.c.body_json).order_by(instance.c.name, instance.c.id)
 
 
 def add_instance(connection: Connection, new: Instance) -> None:
@@ -29,6 +30,11 @@ def instances(connection: Connection, account: str | None) -> list[Instance]:
     """The instances of an account, or all; by name."""
     query = INSTANCES if account is None else INSTANCES.where(instance.c.account == account)
     return [instance_from(row) for row in connection.execute(query)]
+
+
+def instance_bodies(connection: Connection) -> list[str]:
+    """The texts of all instances, by name: `instance_of` reads one."""
+    return list(connection.execute(BODIES).scalars())
 
 
 def find_instance(connection: Connection, id: InstanceId) -> Instance | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
 from typing import Any
@@ -10,17 +11,18 @@ from typing import Any
 from sqlalchemy import Connection, Select, bindparam, case, func, select, text
 
 from coldplate.domain.backend import BackendRecord
-from coldplate.domain.instance import InstanceId
+from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.job import Job, JobState
 from coldplate.domain.plan import WINDOW
-from coldplate.domain.reservation import Claim, Reservation
+from coldplate.domain.reservation import Claim, Reservation, as_is
 from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
 from coldplate.store import people, reservations, sessions
-from coldplate.store.rows import to_micros, to_moment
+from coldplate.store.rows import instance_of, to_micros, to_moment
 from coldplate.store.spent import Spent
 from coldplate.store.tables import in_state, job, terminal_event, usage
 
 RECENT = 300  # jobs, of which the time is taken
+KEPT = 1000  # heads of lines that are kept at least
 HEAD = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created)
 
 
@@ -28,20 +30,26 @@ def snapshot(
     connection: Connection,
     backends: list[BackendRecord],
     shares: Shares,
+    lines: Lines,
     *,
     now: datetime,
     alive: set[tuple[str, int]],
     free_slots: int,
+    whole: bool,
 ) -> Snapshot:
-    """The queue at one instant."""
+    """The queue at one instant.
+
+    Args:
+        whole: Also what could not start now whatever the rules say; else of that only a session's first job.
+    """
     reserved = reservations.current(connection, now)
+    attempts = sorted(connection.execute(_attempts()), key=lambda row: row.number)
+    running = tuple(_running(row, now, alive) for row in attempts)
+    room = None if whole else _with_room(backends, running, reserved, now) if free_slots else []
     return Snapshot(
         backends=tuple(backends),
-        waiting=tuple(_waiting(connection, reserved, now=now, number=max(free_slots, 1))),
-        running=tuple(
-            _running(row, now, alive)
-            for row in sorted(connection.execute(_attempts()), key=lambda row: row.number)
-        ),
+        waiting=tuple(lines.heads(connection, room, reserved, now=now, number=max(free_slots, 1))),
+        running=running,
         sessions=tuple(sessions.alive(connection)),
         shares=shares.every(connection, now),
         free_slots=free_slots,
@@ -49,31 +57,22 @@ def snapshot(
     )
 
 
-def _waiting(
-    connection: Connection, reserved: list[Reservation], *, now: datetime, number: int
-) -> list[Waiting]:
-    """The heads of all lines, and of what reservations bring forward, in the order of acceptance."""
-    rows = {row.number: row for row in connection.execute(HEADS, {"most": number})}
-    for each in reserved:
-        if each.claim is Claim.PRIORITY and each.holds(now):
-            inside = [job.c.backend == each.backend, job.c.instance == each.instance]
-            inside += [in_state(job, JobState.QUEUED), job.c.created >= to_micros(each.start)]
-            heads = select(*HEAD).where(*inside).order_by(job.c.number).limit(number)
-            rows |= {row.number: row for row in connection.execute(heads)}
-    return [
-        Waiting(row.id, row.instance, row.backend, row.session, to_moment(row.created))
-        for _, row in sorted(rows.items())
-    ]
+def _with_room(
+    backends: list[BackendRecord], running: Iterable[Running], reserved: list[Reservation], now: datetime
+) -> list[str]:
+    """Backends that are online and have a free lane. In a long queue they are few: lanes fill at once."""
+    taken = Counter(attempt.backend for attempt in running)
+    return [r.name for r in backends if taken[r.name] < r.lanes and as_is(r, reserved, now).runs]
 
 
 # The oldest queued jobs of each line: of an instance on a backend, alone or of one session.
 # No plan starts more of one line than there are free processes. A session's jobs are a line of their own,
 # because they may start before everything that stands in front of them. The recursion jumps from the first
 # job of a line to that of the next, along the index: what stands in between is never looked at.
-HEADS = text("""
+WALK = """
     WITH RECURSIVE line(number) AS (
         SELECT (
-            SELECT number FROM job WHERE state = 'Queued'
+            SELECT number FROM job WHERE state = 'Queued' {where}
             ORDER BY backend, instance, session, number LIMIT 1
         )
         UNION ALL
@@ -90,11 +89,7 @@ HEADS = text("""
                 AND next.instance > first.instance
                 ORDER BY next.instance, next.session, next.number LIMIT 1
             ),
-            (
-                SELECT next.number FROM job AS next
-                WHERE next.state = 'Queued' AND next.backend > first.backend
-                ORDER BY next.backend, next.instance, next.session, next.number LIMIT 1
-            )
+            {then}
         )
         FROM line JOIN job AS first ON first.number = line.number
     )
@@ -106,8 +101,83 @@ HEADS = text("""
         AND own.instance = first.instance AND own.session IS first.session
         ORDER BY own.number LIMIT :most
     )
-    ORDER BY job.number
+"""
+NEXT_BACKEND = """(
+    SELECT next.number FROM job AS next
+    WHERE next.state = 'Queued' AND next.backend > first.backend
+    ORDER BY next.backend, next.instance, next.session, next.number LIMIT 1
+)"""
+EVERYWHERE = text(WALK.format(where="", then=NEXT_BACKEND))
+ON_BACKEND = text(WALK.format(where="AND backend = :backend", then="NULL"))
+# The oldest queued job of each session, by the same way.
+OF_SESSIONS = text("""
+    WITH RECURSIVE line(number) AS (
+        SELECT (
+            SELECT number FROM job WHERE state = 'Queued' AND session IS NOT NULL
+            ORDER BY session, number LIMIT 1
+        )
+        UNION ALL
+        SELECT (
+            SELECT next.number FROM job AS next
+            WHERE next.state = 'Queued' AND next.session > first.session
+            ORDER BY next.session, next.number LIMIT 1
+        )
+        FROM line JOIN job AS first ON first.number = line.number
+    )
+    SELECT job.number, job.id, job.instance, job.backend, job.session, job.created
+    FROM line JOIN job ON job.number = line.number
 """)
+
+
+class Lines:
+    """What is queued. A job at the head of a long line is read at every look, but made only once."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Waiting] = {}
+
+    def heads(
+        self,
+        connection: Connection,
+        backends: list[str] | None,
+        reserved: list[Reservation],
+        *,
+        now: datetime,
+        number: int,
+    ) -> list[Waiting]:
+        """The heads of all lines of some backends (None: all), and of what reservations bring forward.
+
+        In the order of acceptance. Of sessions on other backends it gives the first job.
+        """
+        if backends is None:
+            rows = connection.execute(EVERYWHERE, {"most": number}).all()
+        else:
+            rows = connection.execute(OF_SESSIONS).all()
+            for name in backends:
+                rows += connection.execute(ON_BACKEND, {"backend": name, "most": number}).all()
+        rows += brought_forward(connection, reserved, now=now, number=number)
+        known = self._known
+        found = {row[0]: known.get(row[1]) or self._new(row) for row in rows}
+        if len(self._known) > 2 * max(len(found), KEPT):
+            self._known = {job.id: job for job in found.values()}
+        return [job for _, job in sorted(found.items())]
+
+    def _new(self, row: Any) -> Waiting:
+        job = Waiting(row.id, row.instance, row.backend, row.session, to_moment(row.created))
+        self._known[job.id] = job
+        return job
+
+
+def brought_forward(
+    connection: Connection, reserved: list[Reservation], *, now: datetime, number: int
+) -> list[Any]:
+    """The first jobs that reservations bring forward."""
+    rows: list[Any] = []
+    for each in reserved:
+        if each.claim is Claim.PRIORITY and each.holds(now):
+            inside = [job.c.backend == each.backend, job.c.instance == each.instance]
+            inside += [in_state(job, JobState.QUEUED), job.c.created >= to_micros(each.start)]
+            rows += connection.execute(select(*HEAD).where(*inside).order_by(job.c.number).limit(number))
+    return rows
 
 
 @cache
@@ -138,10 +208,11 @@ class Shares:
 
     def __init__(self) -> None:
         self._recent, self._ever = Spent(WINDOW), Spent(None)
+        self._known: dict[str, Instance] = {}  # by their text, which seldom changes
 
     def every(self, connection: Connection, now: datetime) -> tuple[Share, ...]:
         """The share of every instance, by name."""
-        instances = people.instances(connection, None)
+        instances = self._instances(connection)
         rolling = all(each.rules.rolling for each in instances)
         recent = self._recent.by_instance(connection, now)
         ever = recent if rolling else self._ever.by_instance(connection, now)
@@ -155,6 +226,11 @@ class Shares:
             )
             for each in instances
         )
+
+    def _instances(self, connection: Connection) -> list[Instance]:
+        bodies = people.instance_bodies(connection)
+        self._known = {body: self._known.get(body) or instance_of(body) for body in bodies}
+        return list(self._known.values())
 
 
 def used_s(connection: Connection, instance: InstanceId, since: datetime) -> float:

@@ -107,4 +107,9 @@ def user_from(row: Row[Any], roles: Mapping[str, Role]) -> User:
 
 def instance_from(row: Row[Any]) -> Instance:
     """An instance from its row."""
-    return msgspec.json.decode(row.body_json, type=Instance)
+    return instance_of(row.body_json)
+
+
+def instance_of(body: str) -> Instance:
+    """An instance from its text."""
+    return msgspec.json.decode(body, type=Instance)

@@ -341,12 +341,25 @@ class Store(Transactions):
 
     # --- the queue, usage and workloads ---------------------------------------------------------
 
-    def snapshot(self, now: datetime, *, alive: set[tuple[str, int]], free_slots: int) -> Snapshot:
-        """The queue at one instant; `alive` are the attempts (job, fence) that this server watches over."""
+    def snapshot(
+        self, now: datetime, *, alive: set[tuple[str, int]], free_slots: int, whole: bool = True
+    ) -> Snapshot:
+        """The queue at one instant; not `whole`: without what can't start now, whatever the rules say.
+
+        Args:
+            alive: The attempts (job, fence) that this server watches over.
+        """
         with self._database.reading() as connection:
             records = self._records.every(connection)
             return queue.snapshot(
-                connection, records, self._shares, now=now, alive=alive, free_slots=free_slots
+                connection,
+                records,
+                self._shares,
+                self._lines,
+                now=now,
+                alive=alive,
+                free_slots=free_slots,
+                whole=whole,
             )
 
     def used_s(self, instance: InstanceId, since: datetime) -> float:

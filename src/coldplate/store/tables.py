@@ -197,6 +197,12 @@ Index(
     job.c.number,
     sqlite_where=job.c.state == "Queued",
 )
+Index(
+    "session_line",
+    job.c.session,
+    job.c.number,
+    sqlite_where=and_(job.c.state == "Queued", job.c.session.is_not(None)),
+)
 Index("listed", job.c.instance, job.c.number)
 
 job_tag = Table(

@@ -14,7 +14,7 @@ from coldplate.errors import Unavailable
 from coldplate.store import people, schema, submissions
 from coldplate.store.backends import Records
 from coldplate.store.database import Database
-from coldplate.store.queue import Shares
+from coldplate.store.queue import Lines, Shares
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -33,7 +33,7 @@ class Transactions:
     def __init__(self, url: str, *, on_change: Callable[[str], None] = lambda key: None):
         self._database = Database(url)
         self._on_change = on_change
-        self._records, self._shares = Records(), Shares()
+        self._records, self._shares, self._lines = Records(), Shares(), Lines()
         # Written with the next transaction, whatever it is.
         self._delivered: set[str] = set()
         self._used: dict[str, datetime] = {}

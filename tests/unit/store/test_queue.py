@@ -76,6 +76,44 @@ def test_every_line_shows_as_many_heads_as_could_start(add_job, add_session, loo
         assert seen == {job.id for line in lines for job in line[:heads]}
 
 
+@pytest.mark.parametrize(
+    ("status", "lanes", "free_slots", "shown"),
+    [
+        pytest.param("online", 2, 2, "all", id="a lane and a process are free"),
+        pytest.param("online", 1, 2, "first of the session", id="no lane is free"),
+        pytest.param("paused", 2, 2, "first of the session", id="the backend starts nothing"),
+        pytest.param("online", 2, 0, "first of the session", id="no process is free"),
+    ],
+)
+def test_of_what_cannot_start_the_scheduler_sees_only_the_first_job_of_a_session(
+    store, add_job, add_session, now, status, lanes, free_slots, shown
+):
+    store.put_backends([replace(HERON, lanes=lanes, status=status)], now)
+    store.start(add_job().id, lane=0, now=now, lease_s=30)
+    session = add_session().id
+    first = add_job(session=session)
+    jobs = [first.id, add_job(session=session).id, add_job().id]
+    snapshot = store.snapshot(now, alive=set(), free_slots=free_slots, whole=False)
+    assert [job.id for job in snapshot.waiting] == (jobs if shown == "all" else [first.id])
+
+
+def test_first_job_of_every_session_is_shown_also_of_a_closed_one(store, add_job, add_session, now):
+    sessions = [add_session() for _ in range(3)]
+    first = [add_job(session=session.id).id for session in sessions for _ in range(2)][::2]
+    store.update_session(replace(sessions[1], state=SessionState.CLOSED), expect=SessionState.OPEN)
+    snapshot = store.snapshot(now, alive=set(), free_slots=0, whole=False)
+    assert [job.id for job in snapshot.waiting] == first
+
+
+def test_head_of_a_line_is_known_by_its_id_and_not_by_its_number(store, add_job, look, now):
+    gone = add_job()
+    assert [job.id for job in look().waiting] == [gone.id]
+    store.request_cancel(gone.id, now)
+    store.delete_job(gone.id)
+    new = add_job()  # has the number of the other
+    assert [job.id for job in look().waiting] == [new.id]
+
+
 def test_jobs_that_a_reservation_brings_forward_are_shown_behind_any_number_of_others(
     store, add_job, look, ours, now
 ):
