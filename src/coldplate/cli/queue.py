@@ -73,7 +73,7 @@ def reserve(
     ] = None,
     reason: Reason = None,
 ) -> None:
-    """Reserve a backend, and print the reservation's id. What runs when it begins finishes."""
+    """Reserve a backend, and print the reservation's id. Jobs that would run into it are held back."""
     from coldplate.domain.instance import InstanceId
     from coldplate.domain.reservation import Claim, Reservation
     from coldplate.ids import new_id

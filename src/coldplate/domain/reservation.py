@@ -35,6 +35,12 @@ class Reservation:
         """Whether the window is open."""
         return self.start <= now < self.end
 
+    def keeps_out(self, instance: InstanceId) -> bool:
+        """Whether jobs of an instance don't start inside."""
+        if self.claim is Claim.DEDICATED:
+            return self.instance != instance
+        return self.claim is Claim.MAINTENANCE
+
 
 def as_is(record: BackendRecord, reservations: Iterable[Reservation], now: datetime) -> BackendRecord:
     """A backend as it is during its reservations: one in maintenance is paused."""

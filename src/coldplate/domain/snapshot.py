@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from coldplate.domain.backend import BackendRecord
@@ -22,6 +24,7 @@ class Waiting:
     backend: str
     session: SessionId | None
     created: datetime
+    most_s: float = 10_800.0  # how long it may run
 
 
 @dataclass(frozen=True)
@@ -65,3 +68,15 @@ class Snapshot:
     shares: tuple[Share, ...]
     free_slots: int  # processes the pool can still start
     reservations: tuple[Reservation, ...] = ()  # open now or later
+    # How long jobs usually run, by backend, seconds; known while a window is ahead that some may run into.
+    usual_s: Mapping[str, float] = field(default_factory=dict)
+
+
+def usual_s(lasted_s: Iterable[float]) -> float:
+    """How long 19 of 20 jobs took at most, seconds: one that took hours does not speak for all.
+
+    >>> usual_s([10.0] * 19 + [3600.0])
+    10.0
+    """
+    ordered = sorted(lasted_s)
+    return ordered[math.ceil(0.95 * len(ordered)) - 1]

@@ -9,11 +9,12 @@ from datetime import datetime, timedelta
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import JobId
 from coldplate.domain.snapshot import Snapshot, Waiting
+from coldplate.scheduler.loads import Load
+from coldplate.scheduler.queue import UNKNOWN_S
 from coldplate.scheduler.report import spread
-from coldplate.scheduler.simulation import Load, Simulation
+from coldplate.scheduler.simulation import Simulation
 
 STARTS = 1000  # that are simulated; whoever starts later is told that it is later
-UNKNOWN_S = 5.0  # how long a job takes on a backend where none has ended yet
 LANE_S = 0.1  # beside its time at the device
 
 
@@ -60,7 +61,12 @@ def continued(snapshot: Snapshot, now: datetime, typical_s: Mapping[str, float],
     """A simulation that goes on from a snapshot: what runs has half its time behind it."""
     known = {record.name for record in snapshot.backends}
     simulation = Simulation(
-        snapshot.backends, snapshot.shares, now, reservations=snapshot.reservations, slots=slots
+        snapshot.backends,
+        snapshot.shares,
+        now,
+        reservations=snapshot.reservations,
+        slots=slots,
+        usual_s=snapshot.usual_s,
     )
     for session in snapshot.sessions:
         if session.backend in known:
@@ -79,7 +85,14 @@ def continued(snapshot: Snapshot, now: datetime, typical_s: Mapping[str, float],
 def as_load(job: Waiting, seconds: float) -> Load:
     """A queued job as the simulation takes it."""
     return Load(
-        job.id, job.created, job.instance, job.backend, seconds, prepare_s=LANE_S, session=job.session
+        job.id,
+        job.created,
+        job.instance,
+        job.backend,
+        seconds,
+        prepare_s=LANE_S,
+        session=job.session,
+        most_s=job.most_s,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.reservation import Claim, Reservation, as_is
@@ -16,6 +16,7 @@ from coldplate.scheduler.fairshare import IN_FLIGHT_S, ratio, typical_allocation
 Line = tuple[InstanceId, SessionId | None, bool]  # jobs of a backend that start in their own order
 Rank = tuple[int, float, int]  # where a job stands on its backend: class, ratio of its instance, number
 OWNER, RESERVED, BATCH, OTHER = range(4)
+UNKNOWN_S = 5.0  # how long a job takes on a backend where none has ended yet
 
 
 class Queue:
@@ -50,9 +51,14 @@ class Queue:
                 self._dedicated[session.backend].append(session)
         self._released, self._spent = released, spent
         self._reserved: dict[str, list[Reservation]] = defaultdict(list)
+        self._planned: dict[str, list[Reservation]] = defaultdict(list)  # they begin later
         for each in snapshot.reservations:
             if each.holds(now):
                 self._reserved[each.backend].append(each)
+            elif each.start > now:
+                self._planned[each.backend].append(each)
+        self._usual_s = snapshot.usual_s
+        self._held: dict[tuple[str, Line], Reservation] = {}
         self._at_work: dict[str, list[Running]] = defaultdict(list)
         for attempt in snapshot.running:
             self._at_work[attempt.backend].append(attempt)
@@ -75,10 +81,10 @@ class Queue:
         return [lane for lane in range(lanes) if lane not in taken]
 
     def _fill(self, jobs: Iterable[Waiting]) -> None:
-        """Put the jobs that may start into their lines."""
+        """Put the jobs that may start into their lines; nothing passes the first that would be too long."""
         for job in jobs:
             known = job.session is None or job.session in self._sessions
-            if known and self._free.get(job.backend) and self.may_start(job):
+            if known and self._free.get(job.backend) and self.may_start(job) and not self.held_for(job):
                 self._lines[job.backend].setdefault(self._line(job), deque()).append(job)
 
     def _line(self, job: Waiting) -> Line:
@@ -90,6 +96,22 @@ class Queue:
             return False
         claims = [each for each in self._reserved[job.backend] if each.claim is Claim.DEDICATED]
         return not claims or any(each.instance == job.instance for each in claims)
+
+    def held_for(self, job: Waiting) -> Reservation | None:
+        """The window that keeps a job back before it begins: this job, or the first of its line, would
+        still run then, if it started now and took as long as jobs usually do."""
+        planned = self._planned.get(job.backend)
+        if not planned:
+            return None
+        line = (job.backend, self._line(job))
+        if line not in self._held:
+            lasts = timedelta(seconds=min(job.most_s, self._usual_s.get(job.backend, UNKNOWN_S)))
+            reached = (each for each in planned if each.start < self._now + lasts)
+            window = next((each for each in reached if each.keeps_out(job.instance)), None)
+            if window is None:
+                return None
+            self._held[line] = window
+        return self._held[line]
 
     def starts(self, slots: int) -> list[Start]:
         """The jobs that start now, at most `slots`.

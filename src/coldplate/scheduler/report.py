@@ -9,7 +9,8 @@ from math import ceil
 from typing import Any
 
 from coldplate.domain.instance import InstanceId
-from coldplate.scheduler.simulation import Life, Simulation
+from coldplate.scheduler.loads import Life
+from coldplate.scheduler.simulation import Simulation
 
 Figures = dict[str, Any]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import heapq
 import itertools
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime, timedelta
 from math import inf
 
@@ -15,8 +15,8 @@ from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import JobId
 from coldplate.domain.plan import WINDOW
 from coldplate.domain.reservation import Reservation
-from coldplate.domain.session import Mode, Session, SessionId, SessionState
-from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
+from coldplate.domain.session import Mode, Session, SessionState
+from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting, usual_s
 from coldplate.scheduler.decisions import (
     Activate,
     CloseSession,
@@ -28,54 +28,12 @@ from coldplate.scheduler.decisions import (
     StopSession,
 )
 from coldplate.scheduler.fairshare import typical_allocation_s
+from coldplate.scheduler.loads import Life, Load, Place
 from coldplate.scheduler.policy import next_timer, plan
 from coldplate.scheduler.sessions import activated, closed, deactivated
 
-Line = tuple[InstanceId, SessionId | None]
 NO_LEASE = timedelta(days=3650)
 MANY = 1 << 30  # processes, when nobody counts them
-
-
-@dataclass(frozen=True)
-class Load:
-    """A job that only takes time. `_s` are seconds of it: prepared, at the device, evaluated."""
-
-    id: JobId
-    at: datetime  # submitted
-    instance: InstanceId
-    backend: str
-    device_s: float
-    prepare_s: float = 0.0
-    finish_s: float = 0.0
-    session: SessionId | None = None
-
-
-@dataclass
-class Life:
-    """What became of a load; None: it did not come to that."""
-
-    load: Load
-    started: datetime | None = None  # in its lane
-    driven: datetime | None = None  # at the device, first
-    ended: datetime | None = None
-    failed: bool = False
-
-    @property
-    def wait_s(self) -> float | None:
-        """Seconds from its submission to its start."""
-        return None if self.started is None else (self.started - self.load.at).total_seconds()
-
-
-@dataclass
-class Place:
-    """A backend, and what is queued and runs on it."""
-
-    record: BackendRecord
-    lines: dict[Line, deque[Load]] = field(default_factory=dict)
-    running: dict[JobId, Running] = field(default_factory=dict)
-    sessions: dict[SessionId, Session] = field(default_factory=dict)
-    busy_s: float = 0.0  # seconds that its device was driven, or its lanes were used
-    timer: datetime | None = None  # the earliest that is set
 
 
 class Simulation:
@@ -85,6 +43,7 @@ class Simulation:
         now: When it begins.
         shares: What instances have used and may use; those it doesn't name have used nothing.
         slots: Job processes; None: as many as there are lanes.
+        usual_s: How long jobs usually run, by backend; else what the simulation has seen so far.
     """
 
     def __init__(
@@ -95,8 +54,9 @@ class Simulation:
         *,
         reservations: Iterable[Reservation] = (),
         slots: int | None = None,
+        usual_s: Mapping[str, float] | None = None,
     ):
-        self.now, self.slots = now, slots
+        self.now, self.slots, self._usual_s = now, slots, usual_s or {}
         self.places = {record.name: Place(record) for record in backends}
         self.lives: dict[JobId, Life] = {}
         self.charges: list[tuple[datetime, InstanceId, str, float]] = []  # when, to whom, where, seconds
@@ -175,7 +135,10 @@ class Simulation:
     def _end(self, load: Load) -> str:
         place = self.places[load.backend]
         del place.running[load.id]
-        self.lives[load.id].ended = self.now
+        life = self.lives[load.id]
+        life.ended = self.now
+        if life.started is not None:
+            place.lasted_s.append((self.now - life.started).total_seconds())
         if not place.record.exclusive:
             place.busy_s += load.device_s
         session = place.sessions.get(load.session) if load.session else None
@@ -286,7 +249,7 @@ class Simulation:
         return Snapshot(
             tuple(place.record for place in places),
             tuple(
-                Waiting(load.id, load.instance, load.backend, load.session, load.at)
+                Waiting(load.id, load.instance, load.backend, load.session, load.at, load.most_s)
                 for load in sorted(waiting, key=lambda load: self._numbers[load.id])
             ),
             tuple(running),
@@ -294,7 +257,12 @@ class Simulation:
             tuple(self._share(instance) for instance in sorted(instances)),
             slots,
             self._reservations,
+            self._usual(places) if self._reservations else {},
         )
+
+    def _usual(self, places: Iterable[Place]) -> dict[str, float]:
+        seen = {place.record.name: usual_s(place.lasted_s) for place in places if place.lasted_s}
+        return {**seen, **self._usual_s}
 
     def _heads(self, place: Place, slots: int) -> Iterator[Load]:
         """As many of each line as could start; of those of sessions at least one."""

@@ -14,10 +14,12 @@ from coldplate.domain import job as domain
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.job import JobId
+from coldplate.domain.reservation import Claim, Reservation
 from coldplate.domain.session import Mode, Session, SessionId
 from coldplate.domain.snapshot import Share
 from coldplate.errors import BadRequest
-from coldplate.scheduler.simulation import Load, Simulation
+from coldplate.scheduler.loads import Load
+from coldplate.scheduler.simulation import Simulation
 
 BEGIN = datetime(2026, 1, 1, tzinfo=UTC)  # of every trace: only differences matter
 
@@ -49,9 +51,20 @@ class Job(msgspec.Struct, frozen=True, tag="job", tag_field="kind", forbid_unkno
     finish_s: float = 0.0
     session: str | None = None
     mode: Literal["dedicated", "batch"] | None = None
+    most_s: float = 10_800.0  # it may run
 
 
-Entry = Device | Tenant | Job
+class Window(msgspec.Struct, frozen=True, tag="window", tag_field="kind", forbid_unknown_fields=True):
+    """A reservation of a backend for an instance, or maintenance for none."""
+
+    backend: str
+    claim: Claim
+    start: float  # seconds since the trace began
+    end: float
+    instance: str | None = None
+
+
+Entry = Device | Tenant | Job | Window
 _decoder = msgspec.json.Decoder(Entry)
 
 
@@ -83,18 +96,21 @@ def prepared(entries: Sequence[Entry], *, lanes: int | None = None, slots: int |
         slots: Job processes; None: as many as there are lanes.
 
     Raises:
-        BadRequest: A job is for a backend that the trace has not.
+        BadRequest: A job or window is for a backend that the trace has not.
     """
     devices = [entry for entry in entries if isinstance(entry, Device)]
     tenants = [entry for entry in entries if isinstance(entry, Tenant)]
     jobs = sorted((entry for entry in entries if isinstance(entry, Job)), key=lambda job: job.at)
-    unknown = {job.backend for job in jobs} - {device.name for device in devices}
+    windows = [entry for entry in entries if isinstance(entry, Window)]
+    used = {job.backend for job in jobs} | {window.backend for window in windows}
+    unknown = used - {device.name for device in devices}
     if unknown or not devices:
         raise BadRequest(f"The trace has no backend {min(unknown, default='at all')}.")
     simulation = Simulation(
         [BackendRecord(d.name, {}, None, lanes or d.lanes, simulator=not d.exclusive) for d in devices],
         [Share(InstanceId(t.name), 0.0, t.allocation_s, t.limit_s) for t in tenants],
         BEGIN,
+        reservations=[as_reservation(window, number) for number, window in enumerate(windows)],
         slots=slots,
     )
     for session, end in sessions(jobs):
@@ -130,7 +146,23 @@ def as_load(job: Job, number: int) -> Load:
         job.prepare_s,
         job.finish_s,
         None if job.session is None else SessionId(job.session),
+        job.most_s,
     )
+
+
+def as_reservation(window: Window, number: int) -> Reservation:
+    """A window as the scheduler takes it.
+
+    Raises:
+        BadRequest: It is for an instance and for maintenance, or for neither.
+    """
+    if (window.claim is Claim.MAINTENANCE) != (window.instance is None):
+        raise BadRequest(
+            f"Window {number} of the trace: a reservation is for an instance, maintenance for none."
+        )
+    instance = None if window.instance is None else InstanceId(window.instance)
+    start, end = moment(window.start), moment(window.end)
+    return Reservation(f"w{number}", window.backend, window.claim, start, end, instance)
 
 
 def moment(at: float) -> datetime:

@@ -46,7 +46,7 @@ class Explanation:
         self, snapshot: Snapshot, now: datetime, job: Job, ahead: int, names: Mapping[InstanceId, str]
     ):
         self.snapshot, self.now, self.ahead, self.names = snapshot, now, ahead, names
-        self.job = Waiting(job.id, job.instance, job.backend, job.session, job.created)
+        self.job = Waiting(job.id, job.instance, job.backend, job.session, job.created, float(job.cost_s))
         self.queue = line_up(snapshot, now, session_steps(snapshot, now))
         self.sessions = {session.id: session for session in snapshot.sessions}
         self.at_work = [attempt for attempt in snapshot.running if attempt.backend == job.backend]
@@ -79,11 +79,20 @@ class Explanation:
     def rule(self) -> str | None:
         """A limit of its instance, or a reservation of another, keeps it back."""
         if self.queue.may_start(self.job):
-            return None
+            return self.window()
         for each in self._open(Claim.DEDICATED):
             if each.instance != self.job.instance:
                 return f"the backend is reserved for {self.instance(each.instance)} until {clock(each.end)}"
         return "the instance has used its limit, and its jobs wait until that allows more"
+
+    def window(self) -> str | None:
+        """It would run into a window in which it may not start."""
+        window = self.queue.held_for(self.job)
+        if window is None:
+            return None
+        whose = f"reserved for {self.instance(window.instance)}" if window.instance else "in maintenance"
+        begin, end = clock(window.start), clock(window.end)
+        return f"the backend is {whose} from {begin} to {end}, and the job would run into that"
 
     def owner(self) -> str | None:
         """A dedicated session of another has the backend to itself, or is about to."""

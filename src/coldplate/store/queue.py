@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable
 from datetime import datetime
 from functools import cache
@@ -15,7 +15,7 @@ from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.job import Job, JobState
 from coldplate.domain.plan import WINDOW
 from coldplate.domain.reservation import Claim, Reservation, as_is
-from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
+from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting, usual_s
 from coldplate.store import people, reservations, sessions
 from coldplate.store.rows import instance_of, to_micros, to_moment
 from coldplate.store.spent import Spent
@@ -23,7 +23,7 @@ from coldplate.store.tables import in_state, job, terminal_event, usage
 
 RECENT = 300  # jobs, of which the time is taken
 KEPT = 1000  # heads of lines that are kept at least
-HEAD = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created)
+HEAD = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created, job.c.cost_s)
 
 
 def snapshot(
@@ -54,6 +54,7 @@ def snapshot(
         shares=shares.every(connection, now),
         free_slots=free_slots,
         reservations=tuple(reserved),
+        usual_s=usual_s_by_backend(connection) if any(each.start > now for each in reserved) else {},
     )
 
 
@@ -93,7 +94,7 @@ WALK = """
         )
         FROM line JOIN job AS first ON first.number = line.number
     )
-    SELECT job.number, job.id, job.instance, job.backend, job.session, job.created
+    SELECT job.number, job.id, job.instance, job.backend, job.session, job.created, job.cost_s
     FROM line JOIN job AS first ON first.number = line.number
     JOIN job ON job.number IN (
         SELECT own.number FROM job AS own
@@ -124,7 +125,7 @@ OF_SESSIONS = text("""
         )
         FROM line JOIN job AS first ON first.number = line.number
     )
-    SELECT job.number, job.id, job.instance, job.backend, job.session, job.created
+    SELECT job.number, job.id, job.instance, job.backend, job.session, job.created, job.cost_s
     FROM line JOIN job ON job.number = line.number
 """)
 
@@ -149,9 +150,9 @@ class Lines:
         In the order of acceptance. Of sessions on other backends it gives the first job.
         """
         if backends is None:
-            rows = connection.execute(EVERYWHERE, {"most": number}).all()
+            rows = list(connection.execute(EVERYWHERE, {"most": number}))
         else:
-            rows = connection.execute(OF_SESSIONS).all()
+            rows = list(connection.execute(OF_SESSIONS))
             for name in backends:
                 rows += connection.execute(ON_BACKEND, {"backend": name, "most": number}).all()
         rows += brought_forward(connection, reserved, now=now, number=number)
@@ -162,7 +163,8 @@ class Lines:
         return [job for _, job in sorted(found.items())]
 
     def _new(self, row: Any) -> Waiting:
-        job = Waiting(row.id, row.instance, row.backend, row.session, to_moment(row.created))
+        created, most_s = to_moment(row.created), float(row.cost_s)
+        job = Waiting(row.id, row.instance, row.backend, row.session, created, most_s)
         self._known[job.id] = job
         return job
 
@@ -262,6 +264,16 @@ def typical_s(connection: Connection) -> dict[str, float]:
     done = [job.c.id.in_(last), job.c.state == JobState.COMPLETED]
     query = select(job.c.backend, took).where(*done).group_by(job.c.backend)
     return {name: float(seconds) for name, seconds in connection.execute(query)}
+
+
+def usual_s_by_backend(connection: Connection) -> dict[str, float]:
+    """How long 19 of 20 jobs were in their lane lately, on each backend, seconds."""
+    last = select(terminal_event.c.job).order_by(text("terminal_event.rowid DESC")).limit(RECENT)
+    done = [job.c.id.in_(last), job.c.state == JobState.COMPLETED]
+    lasted: dict[str, list[float]] = defaultdict(list)
+    for name, micros in connection.execute(select(job.c.backend, job.c.ended - job.c.started).where(*done)):
+        lasted[name].append(micros / 1e6)
+    return {name: usual_s(values) for name, values in lasted.items()}
 
 
 def lengths(connection: Connection) -> dict[str, int]:

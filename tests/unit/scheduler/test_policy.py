@@ -49,8 +49,8 @@ def device(name="heron", *, lanes=1, status="online"):
     return BackendRecord(name, {"n_qubits": 133}, None, lanes=lanes, status=status)
 
 
-def waiting(id, *, age=1.0, instance=CHEM, backend="heron", session=None):
-    return Waiting(JobId(id), instance, backend, session, ago(age))
+def waiting(id, *, age=1.0, instance=CHEM, backend="heron", session=None, most_s=10_800.0):
+    return Waiting(JobId(id), instance, backend, session, ago(age), most_s)
 
 
 def running(id, *, lane=0, instance=CHEM, backend="heron", session=None, **changes):
@@ -68,9 +68,12 @@ def session(id="s", *, mode=Mode.DEDICATED, state=ACTIVE, backend="heron", age=1
 HERON = device()
 
 
-def queue(*, backends=(HERON,), jobs=(), at_work=(), sessions=(), shares=(), slots=8, reserved=()):
+def queue(
+    *, backends=(HERON,), jobs=(), at_work=(), sessions=(), shares=(), slots=8, reserved=(), usual_s=None
+):
+    people = tuple(sessions), tuple(shares)
     return Snapshot(
-        tuple(backends), tuple(jobs), tuple(at_work), tuple(sessions), tuple(shares), slots, tuple(reserved)
+        tuple(backends), tuple(jobs), tuple(at_work), *people, slots, tuple(reserved), usual_s or {}
     )
 
 
@@ -299,7 +302,7 @@ def reserved(claim, *, instance=QEC, start_s=-60, end_s=60):
     ("claim", "window", "starts"),
     [
         pytest.param(Claim.MAINTENANCE, {}, [], id="nothing starts in maintenance"),
-        pytest.param(Claim.MAINTENANCE, {"start_s": 1}, ["old"], id="nor is it anything before"),
+        pytest.param(Claim.MAINTENANCE, {"start_s": 9}, ["old"], id="nor is it anything before"),
         pytest.param(Claim.MAINTENANCE, {"end_s": 0}, ["old"], id="or after"),
         pytest.param(Claim.DEDICATED, {}, ["before"], id="only the holder's jobs start"),
         pytest.param(Claim.DEDICATED, {"instance": InstanceId("none")}, [], id="even if it has none"),
@@ -316,6 +319,56 @@ def test_reservation_says_who_starts(claim, window, starts):
     ]
     shares = [Share(CHEM, 0, 100), Share(QEC, 90, 100)]
     assert started(queue(jobs=jobs, shares=shares, reserved=[reserved(claim, **window)])) == starts
+
+
+@pytest.mark.parametrize(
+    ("claim", "instance", "most_s", "usual_s", "starts"),
+    [
+        pytest.param(Claim.MAINTENANCE, CHEM, 10_800, 601, False, id="jobs usually take longer than is left"),
+        pytest.param(Claim.MAINTENANCE, CHEM, 10_800, 600, True, id="they take no longer"),
+        pytest.param(Claim.MAINTENANCE, CHEM, 600, 1000, True, id="this one may take no longer"),
+        pytest.param(Claim.MAINTENANCE, CHEM, 10_800, None, True, id="nothing is known: 5 s"),
+        pytest.param(Claim.DEDICATED, CHEM, 10_800, 601, False, id="the window is another instance's"),
+        pytest.param(Claim.DEDICATED, QEC, 10_800, 601, True, id="the window is its own"),
+        pytest.param(Claim.PRIORITY, CHEM, 10_800, 601, True, id="priority keeps nobody out"),
+    ],
+)
+def test_job_that_would_run_into_a_window_is_held_back(claim, instance, most_s, usual_s, starts):
+    snapshot = queue(
+        jobs=[waiting("a", instance=instance, most_s=most_s)],
+        reserved=[reserved(claim, start_s=600, end_s=1200)],
+        usual_s={} if usual_s is None else {"heron": usual_s, "eagle": 1.0},
+    )
+    assert started(snapshot) == (["a"] if starts else [])
+
+
+def before_maintenance(*jobs, **more):
+    """600 s are left, and jobs usually take 1000 s."""
+    window = [reserved(Claim.MAINTENANCE, start_s=600, end_s=1200)]
+    return queue(jobs=jobs, reserved=window, usual_s={"heron": 1000}, backends=[device(lanes=3)], **more)
+
+
+def test_nothing_of_its_line_passes_a_job_that_is_held_back_but_other_lines_do():
+    long, short = waiting("long", age=9), waiting("short", age=8, most_s=60)
+    other = waiting("other", age=7, instance=QEC, most_s=60)
+    assert started(before_maintenance(long, short, other)) == ["other"]
+
+
+def test_session_keeps_its_device_while_its_next_job_is_held_back():
+    own, other = waiting("own", session="s"), waiting("other", instance=QEC, most_s=60)
+    assert plan(before_maintenance(own, other, sessions=[session(last_job_completed=ago(90))]), NOW) == []
+
+
+def test_session_whose_first_job_is_held_back_keeps_nobody_from_the_device():
+    first, other = waiting("first", age=9, session="s"), waiting("other", most_s=60)
+    assert started(before_maintenance(first, other, sessions=[session(state=OPEN)])) == ["other"]
+
+
+def test_what_has_started_gets_its_turn_before_and_inside_a_window():
+    for start_s in (1, -1):
+        window = [reserved(Claim.MAINTENANCE, start_s=start_s)]
+        snapshot = queue(at_work=[running("a", asked=ago(1))], reserved=window, usual_s={"heron": 1000})
+        assert plan(snapshot, NOW) == [Grant("a", 1)]
 
 
 def test_running_job_drains_into_maintenance():

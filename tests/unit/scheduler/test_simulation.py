@@ -11,6 +11,7 @@ from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.job import Job as DomainJob
 from coldplate.domain.job import JobId
+from coldplate.domain.reservation import Claim
 from coldplate.domain.session import Mode, SessionId
 from coldplate.errors import BadRequest
 from coldplate.scheduler.report import gap_over_bound, report
@@ -19,6 +20,7 @@ from coldplate.scheduler.trace import (
     Device,
     Job,
     Tenant,
+    Window,
     history,
     made_up,
     moment,
@@ -86,6 +88,22 @@ def test_instance_at_its_limit_waits_for_the_window():
     entries = [Tenant("chem", limit_s=10), job(0), job(1)]
     first, second = lives(*entries, lanes=1)
     assert second[0] == timedelta(days=28).total_seconds() + first[2]
+
+
+def test_jobs_are_held_back_before_a_window_by_what_jobs_took_so_far():
+    maintenance = Window("heron", Claim.MAINTENANCE, 25.0, 100.0)
+    assert [start for start, _, _ in lives(*[job()] * 4, maintenance)] == [0, 0, 0, 0]
+    device = Device("heron", lanes=1)
+    simulation = prepared([device, *[job()] * 4, maintenance])
+    simulation.run()
+    starts = [(life.started - BEGIN).total_seconds() for life in simulation.lives.values()]
+    assert starts == [0, 10, 100, 110]
+
+
+@pytest.mark.parametrize(("claim", "instance"), [(Claim.MAINTENANCE, "chem"), (Claim.DEDICATED, None)])
+def test_window_is_for_an_instance_or_for_maintenance(claim, instance):
+    with pytest.raises(BadRequest, match="Window 0"):
+        prepared([Device("heron"), Window("heron", claim, 0.0, 1.0, instance)])
 
 
 def test_time_stops_with_the_last_job():

@@ -64,6 +64,21 @@ def of_session(id, instance=QEC, **changes):
             id="reserved",
         ),
         pytest.param(
+            queue(jobs=[A], reserved=[reserved(Claim.MAINTENANCE, start_s=3, end_s=600)]),
+            "the backend is in maintenance from 12:00 UTC to 12:10 UTC, and the job would run into that.",
+            id="would run into maintenance",
+        ),
+        pytest.param(
+            queue(
+                jobs=[waiting("first", age=9), A],
+                reserved=[reserved(Claim.DEDICATED, start_s=60, end_s=600)],
+                usual_s={"heron": 61},
+            ),
+            "the backend is reserved for instance `qec` from 12:01 UTC to 12:10 UTC, "
+            "and the job would run into that.",
+            id="a job before it would run into a reservation",
+        ),
+        pytest.param(
             queue(
                 jobs=[A, waiting("b", instance=QEC)],
                 reserved=[reserved(Claim.PRIORITY)],
@@ -204,3 +219,13 @@ def test_forecast_does_not_change_what_it_looks_at():
     before = repr(snapshot)
     starts(snapshot)
     assert repr(snapshot) == before
+
+
+def test_forecast_holds_back_what_would_run_into_a_window():
+    snapshot = queue(
+        jobs=[waiting("a"), waiting("b", instance=QEC)],
+        reserved=[reserved(Claim.DEDICATED, start_s=60, end_s=600)],
+        usual_s={"heron": 90},
+    )
+    starts = {id: life.start for id, life in forecast(snapshot, NOW, {"heron": 10}, slots=8).items()}
+    assert starts == {"b": NOW, "a": ago(-600)}

@@ -43,7 +43,7 @@ def test_snapshot_tells_who_waits_runs_and_owns(store, add_job, add_session, loo
     store.start(running.id, lane=1, now=now, lease_s=30)
     snapshot = look(alive={(running.id, 1)})
     assert snapshot.backends == (HERON,)
-    assert snapshot.waiting == (Waiting(waiting.id, ours.id, "heron", session.id, now),)
+    assert snapshot.waiting == (Waiting(waiting.id, ours.id, "heron", session.id, now, waiting.cost_s),)
     lease = now + timedelta(seconds=30)
     assert snapshot.running == (
         Running(running.id, ours.id, "heron", None, 1, 1, 1, lease_until=lease, alive=True, worker="server"),
@@ -179,6 +179,17 @@ def test_typical_time_is_that_of_jobs_that_completed_lately(store, add_job, now)
     store.leave_device(job.id, 1, now=now + timedelta(seconds=7))
     store.finish(job.id, 1, FinalState(JobState.COMPLETED), now=now + timedelta(seconds=60))
     assert store.typical_s() == {"heron": 3.0, "eagle": 7.0}
+
+
+def test_usual_time_is_looked_up_while_a_window_is_ahead(store, add_job, look, now):
+    for seconds in (3, *[2] * 19):
+        job = add_job()
+        store.start(job.id, lane=0, now=now, lease_s=1)
+        store.finish(job.id, 1, FinalState(JobState.COMPLETED), now=now + timedelta(seconds=seconds))
+    assert look().usual_s == {}
+    hour = timedelta(hours=1)
+    store.add_reservation(Reservation("r", "heron", Claim.MAINTENANCE, now + hour, now + 2 * hour))
+    assert look().usual_s == {"heron": 2.0}
 
 
 def test_closed_sessions_are_not_shown(store, add_session, look):
