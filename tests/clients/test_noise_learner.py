@@ -62,6 +62,8 @@ def test_metadata_tells_the_backend_and_the_options(service):
         .run([circuit(service, (0, 1), (1, 2), (0, 1))])
         .result()
     )
+    applied = result.metadata.pop("coldplate")["applied"]
+    assert {one["what"] for one in applied["items"]} == {"layer noise"}
     assert result.metadata == {
         "backend": DEVICE,
         "input_options": {"max_layers_to_learn": 1, "twirling_strategy": "active", **FAST},

@@ -98,7 +98,7 @@ def estimate(device, options, *, seeds=range(1), seed=1, noise=NOISE):
     rng = np.random.default_rng(seed)
     options = replace(options, layer_noise=noise)
     known = knowledge(
-        pubs, options, target=device.target, run=lambda p: device.run(p, rng), rng=rng, clock_start=START
+        pubs, options, target=device.target, run=lambda p, _: device.run(p, rng), rng=rng, clock_start=START
     )
     prepared = prepare(pubs, options, models=known.models, target=device.target, rng=rng, clock_start=START)
     result = combine(prepared, device.run(continued(prepared.program, known), rng), options)

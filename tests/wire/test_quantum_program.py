@@ -77,9 +77,12 @@ def random_results(request, rng: np.random.Generator) -> list[dict[str, np.ndarr
     return found
 
 
+APPLIED = {"total_executions": 1}
+
+
 def answered(request, results) -> bytes:
     chunk = Chunk(START, STOP, tuple(range(len(request.items))))
-    return encode(request, results, metadata=[{}] * len(request.items), chunks=[chunk])
+    return encode(request, results, metadata=[{}] * len(request.items), chunks=[chunk], applied=APPLIED)
 
 
 @pytest.mark.parametrize("version", MODELS)
@@ -160,7 +163,7 @@ def test_metadata_of_items_arrive(rng):
         {},
         {},
     ]
-    body = encode(request, random_results(request, rng), metadata=metadata, chunks=[])
+    body = encode(request, random_results(request, rng), metadata=metadata, chunks=[], applied=APPLIED)
     about = decoded(body)[0].metadata
     assert about.scheduler_timing.circuit_duration == 1000
     assert about.stretch_values[0].remainder == 1
@@ -171,7 +174,7 @@ def test_times_are_written_in_utc(rng):
     there = timezone(timedelta(hours=-5))
     chunk = Chunk(START.astimezone(there), STOP.astimezone(there), (0,))
     results = random_results(request, rng)
-    body = encode(request, results, metadata=[{}] * 3, chunks=[chunk])
+    body = encode(request, results, metadata=[{}] * 3, chunks=[chunk], applied=APPLIED)
     assert decoded(body).metadata.chunk_timing[0].start == START
     assert json.loads(body)["metadata"]["chunk_timing"][0]["start"] == "2025-01-01T00:00:00Z"
 

@@ -35,11 +35,14 @@ def estimate(
         body["backend"] = backend
     id = connection.ask("POST", "/api/v1/jobs", query={"dry_run": "true"}, body=body)["id"]
     report = applied(finished(connection, id))
+    metrics = connection.ask("GET", f"/api/v1/jobs/{id}/metrics")
+    report |= metrics["coldplate"]
     if as_json:
         typer.echo(json.dumps(report, indent=2))
         return
-    rows = [{name: one.get(name, "") for name in COLUMNS} for one in report["items"]]
-    show(rows, as_json=False)
+    items = report["items"]
+    if items:
+        show([{name: one.get(name, "") for name in columns(items)} for one in items], as_json=False)
     for option, factor in report["factors"].items():
         typer.echo(f"{option}: x {factor:.4g}")
     seconds = report["estimated_usage_s"]
@@ -49,7 +52,12 @@ def estimate(
     typer.echo(f"quantum seconds: {told}")
 
 
-COLUMNS = ("what", "pub", "noise_factor", "circuits", "shots_per_circuit", "executions")
+PLACES, NUMBERS = ("pub", "layer", "depth", "noise_factor"), ("circuits", "shots_per_circuit", "executions")
+
+
+def columns(items: list[dict[str, Any]]) -> list[str]:
+    """What is shown of items: places that none has are left out."""
+    return ["what", *(name for name in PLACES if any(name in one for one in items)), *NUMBERS]
 
 
 def read(connection: Connection, job: str) -> dict[str, Any]:
@@ -78,9 +86,12 @@ def finished(connection: Connection, id: str) -> Any:
 
 
 def applied(result: Any) -> dict[str, Any]:
-    """The report in a result, with tags or without."""
-    metadata = result.get("__value__", result).get("metadata", {}) if isinstance(result, dict) else {}
-    report = metadata.get("coldplate", {}).get("applied") if isinstance(metadata, dict) else None
-    if not isinstance(report, dict):
-        fail("Only jobs of the sampler and the estimator can be estimated.")
-    return report
+    """The report in a result, with tags or without; programs of 2023 and calibrations have none."""
+    inner = result.get("__value__", result) if isinstance(result, dict) else None
+    holders = [inner.get("metadata"), inner] if isinstance(inner, dict) else []
+    for holder in holders:
+        about = holder.get("coldplate") if isinstance(holder, dict) else None
+        report = about.get("applied") if isinstance(about, dict) else None
+        if isinstance(report, dict):
+            return dict(report)
+    return {"items": [], "factors": {}}

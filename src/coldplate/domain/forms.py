@@ -6,6 +6,7 @@ from collections.abc import Collection
 from dataclasses import dataclass
 
 from coldplate.domain.option_tables import (
+    ARTIFACTS,
     BOOL,
     COUNT,
     DEPTHS,
@@ -64,6 +65,7 @@ LEARNER = (
     Option("support_qiskit", BOOL, True, note="without it the result is plain JSON"),
     *SIMULATOR,
     *EXPERIMENTAL,
+    ARTIFACTS,
 )
 
 
@@ -86,6 +88,7 @@ LEARNER_V3 = (
     Option("init_qubits", BOOL, True),
     Option("rep_delay", REP_DELAY, note="seconds; the backend's default when not given"),
     *EXPERIMENTAL,
+    ARTIFACTS,
     Option("experimental.seed", SEED, note="our own: the same job with the same seed gives the same bytes"),
 )
 

@@ -364,6 +364,7 @@ EXECUTOR = (
     Option("scheduler_timing", BOOL, False, note="the schedule, in the metadata of each item"),
     Option("stretch_values", BOOL, False, note="what stretches became, in the metadata of each item"),
     *EXPERIMENTAL,
+    ARTIFACTS,
     Option(
         "experimental.seed",
         SEED,

@@ -82,8 +82,12 @@ def purposes(prepared: Prepared) -> list[Purpose]:
     return [*found, Purpose(what=READOUT)] if prepared.readout_qubits else found
 
 
-def factors(prepared: Prepared, options: EstimatorOptions) -> dict[str, float]:
-    """By how much each option multiplies the executions of a job; those that don't are left out."""
+def factors(prepared: Prepared, options: EstimatorOptions, *, learning: int = 0) -> dict[str, float]:
+    """By how much each option multiplies the executions of a job; those that don't are left out.
+
+    Args:
+        learning: Executions that were needed to learn noise.
+    """
     asked = budgeted = main = 0
     items = iter(prepared.program.items)
     for one, ways in zip(prepared.plans, prepared.runs, strict=True):
@@ -99,6 +103,7 @@ def factors(prepared: Prepared, options: EstimatorOptions) -> dict[str, float]:
         "twirling": budgeted / asked,
         amplified: main / budgeted,
         "resilience.measure_mitigation": total / main,
+        "resilience.layer_noise_learning": (total + learning) / total,
     }
     return {name: factor for name, factor in found.items() if factor != 1}
 

@@ -15,9 +15,10 @@ from coldplate.circuits.program import Outcomes, Program
 from coldplate.engine import learner
 from coldplate.engine.estimator import plans_of, uses
 from coldplate.engine.options import EstimatorOptions
+from coldplate.engine.report import Purpose
 from coldplate.noise.model import LayerNoise
 
-Run = Callable[[Program], Outcomes]
+Run = Callable[[Program, Sequence[Purpose]], Outcomes]
 
 
 @dataclass(frozen=True)
@@ -49,7 +50,7 @@ def knowledge(
     """What is known of the layers of some pubs, where a technique needs it.
 
     Args:
-        run: Runs what has to be learnt from.
+        run: Runs what has to be learnt from, and is told why.
 
     Raises:
         BadInput, IncompatibleOptions: See `engine.estimator.prepare` and `noise.learning.study`.
@@ -65,7 +66,7 @@ def knowledge(
     prepared = learner.prepare(
         wanted, options.learning, options.execution, target=target, rng=rng, clock_start=clock_start
     )
-    outcomes = run(prepared.program)
+    outcomes = run(prepared.program, learner.purposes(prepared))
     learnt = learner.models(learner.combine(prepared, outcomes, options.learning, target=target))
     return Knowledge(
         {model.layer: model for model in learnt},

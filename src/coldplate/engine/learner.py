@@ -14,6 +14,7 @@ from coldplate.circuits.layers import Layer
 from coldplate.circuits.program import Item, ItemOutcome, Outcomes, Program
 from coldplate.engine import program
 from coldplate.engine.options import Execution
+from coldplate.engine.report import LAYER, MEASUREMENT, Purpose
 from coldplate.noise import fit, readout
 from coldplate.noise.checks import report
 from coldplate.noise.expected import expected
@@ -99,6 +100,28 @@ def prepare(
         for item in one.items
     ]
     return Prepared(program.build(items, execution, clock_start=clock_start), studies)
+
+
+def purposes(prepared: Prepared) -> list[Purpose]:
+    """What each item of a job is run for."""
+    found = []
+    for index, one in enumerate(prepared.studies):
+        if isinstance(one, Study):
+            found += [Purpose(what=LAYER, layer=index, depth=depth) for depth in one.depths]
+        else:
+            found.append(Purpose(what=MEASUREMENT, layer=index))
+    return found
+
+
+def factors(options: LearningOptions, *, gates: bool) -> dict[str, float]:
+    """By how much each option multiplies the executions of a job; those that don't are left out.
+
+    Args:
+        gates: Layers of gates are learnt, not measurements only.
+    """
+    depths = len(set(options.pair_depths)) if gates else 1
+    found = {"num_randomizations": float(options.num_randomizations), "layer_pair_depths": float(depths)}
+    return {name: factor for name, factor in found.items() if factor != 1}
 
 
 def reading(task: Measured, options: LearningOptions, target: Target, rng: Generator) -> Reading:

@@ -133,6 +133,7 @@ class LearnerOptions:
         max_layers: The most layers of circuits that are learnt; None: all.
         strategy: Which idle qubits are twirled with the gates of a layer.
         plain: The result has no tags.
+        artifacts: Keep what was run beside the result.
         schema_version: Of a job of version 3.
         metadata: The options that the result's metadata repeat.
     """
@@ -143,5 +144,6 @@ class LearnerOptions:
     max_layers: int | None = 4
     strategy: Strategy = "active-accum"
     plain: bool = False
+    artifacts: bool = False
     schema_version: str = ""
     metadata: Mapping[str, Any] = field(default_factory=dict)

@@ -15,6 +15,8 @@ from coldplate.circuits.backend import Backend
 from coldplate.circuits.program import Item, Outcomes, Program
 
 READOUT = "readout calibration"
+LAYER, MEASUREMENT = "layer noise", "readout noise"  # that are learnt
+NO_FACTORS: Mapping[str, float] = {}
 
 
 @dataclass(frozen=True)
@@ -22,13 +24,54 @@ class Purpose:
     """What an item was run for.
 
     Attributes:
-        pub: Index of a pub; None: of all.
+        pub: Index of a pub, or of an item of the executor's; None: of all.
         noise_factor: As reached.
+        layer: Index of a layer, or of an instruction, whose noise is learnt.
+        depth: How often a pair of them is in the circuits.
     """
 
     pub: int | None = None
     noise_factor: float | None = None
     what: str = "pub"
+    layer: int | None = None
+    depth: int | None = None
+
+    def told(self) -> dict[str, Any]:
+        """What there is to say of it."""
+        places = {
+            name: getattr(self, name)
+            for name in ("pub", "noise_factor", "layer", "depth")
+            if getattr(self, name) is not None
+        }
+        return {"what": self.what, **places}
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What was run at once.
+
+    Attributes:
+        purposes: One per item.
+    """
+
+    program: Program
+    outcomes: Outcomes
+    purposes: Sequence[Purpose]
+
+    def rows(self) -> list[dict[str, Any]]:
+        """What there is to say of each item."""
+        return [
+            {
+                **purpose.told(),
+                "circuits": prod(item.shape),
+                "shots_per_circuit": item.shots,
+                "executions": item.executions,
+                "circuit_duration_s": outcome.duration_s,
+            }
+            for purpose, item, outcome in zip(
+                self.purposes, self.program.items, self.outcomes.items, strict=True
+            )
+        ]
 
 
 @dataclass(frozen=True)
@@ -49,38 +92,19 @@ class Artifacts:
 
 
 def applied(
-    program: Program,
-    outcomes: Outcomes,
-    purposes: Sequence[Purpose],
-    backend: Backend,
-    *,
-    seed: int,
-    factors: Mapping[str, float],
-    learning: Sequence[Outcomes] = (),
+    ran: Sequence[Ran], backend: Backend, *, seed: int, factors: Mapping[str, float] = NO_FACTORS
 ) -> dict[str, Any]:
     """A report of what was run: plain JSON values.
 
     Args:
-        purposes: One per item.
+        ran: In order.
         factors: By how much options multiply the executions.
-        learning: What was run before, to learn noise.
     """
-    items = [
-        {
-            "what": purpose.what,
-            **({} if purpose.pub is None else {"pub": purpose.pub}),
-            **({} if purpose.noise_factor is None else {"noise_factor": purpose.noise_factor}),
-            "circuits": prod(item.shape),
-            "shots_per_circuit": item.shots,
-            "executions": item.executions,
-            "circuit_duration_s": outcome.duration_s,
-        }
-        for purpose, item, outcome in zip(purposes, program.items, outcomes.items, strict=True)
-    ]
-    made = [*learning, outcomes]
-    seconds: dict[str, float | None] = {"usage_s": sum(one.usage_s for one in made)}
-    if outcomes.made_up:
-        told: list[float | None] = [one.metadata.get("estimated_usage_s") for one in made]
+    items = [row for one in ran for row in one.rows()]
+    made_up = any(one.outcomes.made_up for one in ran)
+    seconds: dict[str, float | None] = {"usage_s": sum(one.outcomes.usage_s for one in ran)}
+    if made_up:
+        told: list[float | None] = [one.outcomes.metadata.get("estimated_usage_s") for one in ran]
         known = [one for one in told if one is not None]
         seconds = {"estimated_usage_s": sum(known) if len(known) == len(told) else None}
     elif backend.simulator:  # the time it took, another each time
@@ -89,8 +113,8 @@ def applied(
         "backend": backend.name,
         "backend_snapshot": None if backend.simulator else fingerprint(backend.target),
         "seed": seed,
-        "circuits": sum(prod(item.shape) for item in program.items),
-        "total_executions": sum(item.executions for item in program.items),
+        "circuits": sum(row["circuits"] for row in items),
+        "total_executions": sum(row["executions"] for row in items),
         "items": items,
         "factors": dict(factors),
         **seconds,

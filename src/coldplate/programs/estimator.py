@@ -12,7 +12,7 @@ from qiskit.primitives import PrimitiveResult, PubResult
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
 from coldplate.domain.options_v1 import is_v1
-from coldplate.engine.estimator import Prepared, factors, purposes
+from coldplate.engine.estimator import Prepared, factors
 from coldplate.engine.layer_noise import Knowledge
 from coldplate.engine.report import Artifacts, applied
 from coldplate.engine.seeds import origin
@@ -45,15 +45,8 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     start = origin(options.seed, context.seed, now=datetime.now(UTC))
     solved = solve(pubs, options, backend, start)
     prepared, known, result = solved.prepared, solved.known, solved.result
-    report = applied(
-        prepared.program,
-        solved.outcomes,
-        purposes(prepared),
-        backend,
-        seed=start.seed,
-        factors=factors(prepared, options),
-        learning=solved.learning,
-    )
+    costs = factors(prepared, options, learning=known.executions)
+    report = applied(solved.ran, backend, seed=start.seed, factors=costs)
     result.metadata["coldplate"] = {"seed": start.seed, "applied": report}
     if options.needs_layer_noise:
         models = [write_layer_noise(model) for model in known.models.values()]

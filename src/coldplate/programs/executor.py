@@ -14,9 +14,11 @@ from coldplate.circuits.isa import check_isa
 from coldplate.circuits.program import Item, ItemOutcome, unpack_bits
 from coldplate.engine.executor import circuit_item, samplex_item
 from coldplate.engine.program import build, compiled
+from coldplate.engine.report import Artifacts, Purpose, Ran, applied
 from coldplate.engine.seeds import origin
+from coldplate.programs.artifacts import archive
 from coldplate.programs.registry import Answer, Context
-from coldplate.wire.options import executor_options, executor_seed
+from coldplate.wire.options import executor_artifacts, executor_options, executor_seed
 from coldplate.wire.quantum_program import Chunk, CircuitItem, SamplexItem, decode, encode
 
 
@@ -44,6 +46,8 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     items = [one.item for one in made]
     program = build(items, replace(execution, meas_level=request.meas_level), clock_start=start.clock_start)
     outcomes = backend.run(program, for_shots)
+    purposes = [Purpose(index, what="item") for index in range(len(items))]
+    report = applied([Ran(program, outcomes, purposes)], backend, seed=start.seed)
     body = encode(
         request,
         [arrays(item, outcome) for item, outcome in zip(items, outcomes.items, strict=True)],
@@ -52,8 +56,12 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
             for one, outcome in zip(made, outcomes.items, strict=True)
         ],
         chunks=[Chunk(*outcome.span, items=(index,)) for index, outcome in enumerate(outcomes.items)],
+        applied=report,
     )
-    return Answer(body, usage_s=outcomes.usage_s)
+    keep = executor_artifacts(request.options)
+    return Answer(
+        body, usage_s=outcomes.usage_s, artifacts=archive(Artifacts(report, items)) if keep else None
+    )
 
 
 def to_item(asked: CircuitItem | SamplexItem, *, shots: int, rng: Generator, index: int) -> Item:

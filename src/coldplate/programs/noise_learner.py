@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,14 +12,18 @@ from qiskit.circuit import QuantumCircuit
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
 from coldplate.circuits.layers import Layer, layers
+from coldplate.circuits.program import Item
 from coldplate.engine import learner
 from coldplate.engine.learner import Learnt, Measured
-from coldplate.engine.options import Execution
+from coldplate.engine.options import LearnerOptions
 from coldplate.engine.program import check_restrictions, check_twirl
+from coldplate.engine.report import Artifacts, Ran, applied
 from coldplate.engine.seeds import origin
 from coldplate.noise.action import append
-from coldplate.noise.learning import LearningOptions
+from coldplate.noise.readout import ReadoutNoise
+from coldplate.programs.artifacts import archive
 from coldplate.programs.registry import Answer, Context
+from coldplate.wire.layer_noise import write_layer_noise
 from coldplate.wire.learner import read_circuits, read_instructions, write_layer_errors, write_learnt
 from coldplate.wire.options import learner_options, learner_v3_options
 from coldplate.wire.params import read
@@ -48,13 +53,14 @@ def run_v2(fields: Mapping[str, Any], backend: Backend, context: Context) -> Ans
         check_restrictions(circuit, options.execution, index=index)
         check_twirl(circuit, backend.target, index=index)
         found += layers(circuit, options.strategy)
-    tasks = learner.most_used(found, options.max_layers)
-    learnt, usage_s, _ = learn(
-        tasks, options.learning, options.execution, backend, seeds=(options.seed, context.seed)
-    )
-    metadata = {"backend": backend.name, "input_options": dict(options.metadata)}
+    learnt, about = learn(learner.most_used(found, options.max_layers), options, backend, context)
+    metadata = {
+        "backend": backend.name,
+        "input_options": dict(options.metadata),
+        "coldplate": {"applied": about.report},
+    }
     body = write_layer_errors(list(learner.models(learnt)), metadata=metadata, plain=options.plain)
-    return Answer(body, usage_s=usage_s)
+    return Answer(body, usage_s=about.usage_s, artifacts=about.artifacts)
 
 
 def run_v3(fields: Mapping[str, Any], backend: Backend, context: Context) -> Answer:
@@ -64,11 +70,10 @@ def run_v3(fields: Mapping[str, Any], backend: Backend, context: Context) -> Ans
     tasks = read_instructions(fields, num_qubits=width)
     for task in tasks:
         check_isa(as_circuit(task, width), backend.target, simulator=backend.simulator)
-    learnt, usage_s, seed = learn(
-        tasks, options.learning, options.execution, backend, seeds=(options.seed, context.seed)
-    )
-    body = write_learnt(options.schema_version, learnt, metadata={"seed": seed, "backend": backend.name})
-    return Answer(body, usage_s=usage_s)
+    learnt, about = learn(tasks, options, backend, context)
+    metadata = {"seed": about.report["seed"], "backend": backend.name, "applied": about.report}
+    body = write_learnt(options.schema_version, learnt, metadata=metadata)
+    return Answer(body, usage_s=about.usage_s, artifacts=about.artifacts)
 
 
 def as_circuit(task: Layer | Measured, width: int) -> QuantumCircuit:
@@ -79,20 +84,44 @@ def as_circuit(task: Layer | Measured, width: int) -> QuantumCircuit:
     return circuit
 
 
+@dataclass(frozen=True)
+class About:
+    """What learning took, and what is kept beside its result."""
+
+    usage_s: float  # quantum seconds
+    report: dict[str, Any]
+    artifacts: bytes | None
+
+
 def learn(
-    tasks: Sequence[Layer | Measured],
-    options: LearningOptions,
-    execution: Execution,
-    backend: Backend,
-    *,
-    seeds: tuple[int | None, ...],
-) -> tuple[list[Learnt], float, int]:
-    """What was learnt of each task, the quantum seconds that it took, and the seed."""
-    start = origin(*seeds, now=datetime.now(UTC))
+    tasks: Sequence[Layer | Measured], options: LearnerOptions, backend: Backend, context: Context
+) -> tuple[list[Learnt], About]:
+    """What was learnt of each task."""
+    start = origin(options.seed, context.seed, now=datetime.now(UTC))
     for_twirls, for_shots = start.generators()
     prepared = learner.prepare(
-        tasks, options, execution, target=backend.target, rng=for_twirls, clock_start=start.clock_start
+        tasks,
+        options.learning,
+        options.execution,
+        target=backend.target,
+        rng=for_twirls,
+        clock_start=start.clock_start,
     )
     outcomes = backend.run(prepared.program, for_shots)
-    found = learner.combine(prepared, outcomes, options, target=backend.target)
-    return found, outcomes.usage_s, start.seed
+    found = learner.combine(prepared, outcomes, options.learning, target=backend.target)
+    costs = learner.factors(options.learning, gates=any(isinstance(task, Layer) for task in tasks))
+    ran = Ran(prepared.program, outcomes, learner.purposes(prepared))
+    report = applied([ran], backend, seed=start.seed, factors=costs)
+    kept = archive(artifacts(report, prepared.program.items, found)) if options.artifacts else None
+    return found, About(outcomes.usage_s, report, kept)
+
+
+def artifacts(report: Mapping[str, Any], items: Sequence[Item], found: Sequence[Learnt]) -> Artifacts:
+    """What is kept of a job: models of layers, and the rates of measurements, each by its place."""
+    rates = {
+        f"instruction{index}.{name}": getattr(one.noise, name)
+        for index, one in enumerate(found)
+        if isinstance(one.noise, ReadoutNoise)
+        for name in ("rates", "stds")
+    }
+    return Artifacts(report, items, rates, [write_layer_noise(model) for model in learner.models(found)])

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.isa import check_isa
 from coldplate.domain.options_v1 import is_v1
-from coldplate.engine.report import Artifacts, applied
+from coldplate.engine.report import Artifacts, Ran, applied
 from coldplate.engine.sampler import combine, factors, prepare, purposes
 from coldplate.engine.seeds import origin
 from coldplate.programs import legacy
@@ -39,9 +39,8 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     prepared = prepare(pubs, options, target=backend.target, rng=for_twirls, clock_start=start.clock_start)
     outcomes = backend.run(prepared.program, for_shots)
     result = combine(prepared, outcomes)
-    report = applied(
-        prepared.program, outcomes, purposes(prepared), backend, seed=start.seed, factors=factors(prepared)
-    )
+    ran = Ran(prepared.program, outcomes, purposes(prepared))
+    report = applied([ran], backend, seed=start.seed, factors=factors(prepared))
     result.metadata["coldplate"] = {"seed": start.seed, "applied": report}
     encode = encode_primitive_result if supports_qiskit(fields) else encode_plain
     kept = archive(Artifacts(report, prepared.program.items)) if options.artifacts else None

@@ -10,9 +10,10 @@ from qiskit.primitives.containers.estimator_pub import EstimatorPub
 
 from coldplate.circuits.backend import Backend
 from coldplate.circuits.program import Outcomes, Program
-from coldplate.engine.estimator import Prepared, combine, prepare
+from coldplate.engine.estimator import Prepared, combine, prepare, purposes
 from coldplate.engine.layer_noise import Knowledge, continued, knowledge
 from coldplate.engine.options import EstimatorOptions
+from coldplate.engine.report import Purpose, Ran
 from coldplate.engine.seeds import Origin
 
 Ready = Callable[[Knowledge, Prepared], None]
@@ -30,7 +31,12 @@ class Solved:
     known: Knowledge
     prepared: Prepared
     outcomes: Outcomes
-    learning: tuple[Outcomes, ...] = ()
+    learning: tuple[Ran, ...] = ()
+
+    @property
+    def ran(self) -> list[Ran]:
+        """All that was run."""
+        return [*self.learning, Ran(self.prepared.program, self.outcomes, purposes(self.prepared))]
 
     @property
     def usage_s(self) -> float:
@@ -56,11 +62,11 @@ def solve(
         ready: Told what was learnt and what will be run, before it is.
     """
     for_twirls, for_shots = start.generators()
-    learning: list[Outcomes] = []
+    learning: list[Ran] = []
 
-    def learn(program: Program) -> Outcomes:
-        learning.append(backend.run(program, for_shots))
-        return learning[-1]
+    def learn(program: Program, purposes: Sequence[Purpose]) -> Outcomes:
+        learning.append(Ran(program, backend.run(program, for_shots), purposes))
+        return learning[-1].outcomes
 
     known = knowledge(
         pubs,

@@ -85,6 +85,11 @@ def executor_options(schema_version: str, options: Mapping[str, Any]) -> Executi
     )
 
 
+def executor_artifacts(options: Mapping[str, Any]) -> bool:
+    """Whether an executor job keeps what was run beside its result."""
+    return bool((options.get("experimental") or {}).get("artifacts", False))
+
+
 def executor_seed(options: Mapping[str, Any], passthrough: Any) -> int | None:
     """The seed of an executor job: its own, or the one that client-side primitives were given.
 
@@ -111,6 +116,7 @@ def learner_options(params: Mapping[str, Any]) -> LearnerOptions:
         max_layers=settled["max_layers_to_learn"],
         strategy=settled["twirling_strategy"],
         plain=not settled["support_qiskit"],
+        artifacts=settled["experimental.artifacts"],
         metadata={**told, "layer_pair_depths": list(told["layer_pair_depths"])},
     )
 
@@ -129,6 +135,7 @@ def learner_v3_options(params: Mapping[str, Any]) -> LearnerOptions:
             single=single(settled),
         ),
         seed=settled["experimental.seed"],
+        artifacts=settled["experimental.artifacts"],
         schema_version=params["schema_version"],
     )
 

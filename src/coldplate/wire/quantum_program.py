@@ -131,12 +131,14 @@ def encode(
     *,
     metadata: Sequence[Mapping[str, Any]],
     chunks: Sequence[Chunk],
+    applied: Mapping[str, Any],
 ) -> bytes:
     """The result of an executor job, in the schema version of its request; equal results give equal bytes.
 
     Args:
         results: Arrays by name, for each item.
         metadata: ``scheduler_timing`` and ``stretch_values`` of each item, where asked for.
+        applied: What was run; the official client reads over it.
     """
     schema = SCHEMAS[request.schema_version]
     data = [
@@ -154,7 +156,7 @@ def encode(
         {
             "schema_version": request.schema_version,
             "data": data,
-            "metadata": {"chunk_timing": timing},
+            "metadata": {"chunk_timing": timing, "coldplate": {"applied": dict(applied)}},
             **echoes,
         }
     )

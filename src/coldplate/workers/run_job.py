@@ -26,6 +26,7 @@ from coldplate.programs.registry import Context, Run
 from coldplate.workers import devices, receipts, sandbox
 from coldplate.workers.interim import Interim
 from coldplate.workers.pool import Limits, Receipt, Ticket
+from coldplate.workers.tally import Tally
 from coldplate.workers.turns import InTurn
 
 Find = Callable[[str], Run]
@@ -79,7 +80,8 @@ def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Re
     context = Context(seed=ticket.seed, in_session=ticket.in_session, log=JOB_LOG.info)
     if ticket.interim_key is not None:
         context = replace(context, publish=Interim(blobs.path(ticket.interim_key)))
-    answer = run(params, backend, context)
+    tally = Tally(backend)
+    answer = run(params, tally, context)
     try:
         if answer.artifacts is not None:
             store_body(ticket.artifacts_key, answer.artifacts, blobs)
@@ -96,7 +98,7 @@ def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Re
         usage_s=answer.usage_s,
         result_size=size,
         result_sha256=sha256,
-        metrics=versions() | answer.metrics,
+        metrics=versions() | answer.metrics | {"coldplate": tally.told()},
     )
 
 

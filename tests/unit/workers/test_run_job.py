@@ -61,7 +61,7 @@ def test_the_answer_is_stored_and_its_receipt_says_where_and_what_it_cost(run, b
     seen = []
 
     def program(params, backend, context):
-        seen.append((params, backend, context.seed, context.in_session))
+        seen.append((params, backend.device, context.seed, context.in_session))
         return Answer(b"result", usage_s=2.5, metrics={"num_circuits": 3})
 
     receipt = run(program, seed=7, in_session=True)
@@ -70,7 +70,7 @@ def test_the_answer_is_stored_and_its_receipt_says_where_and_what_it_cost(run, b
         assert file.read() == b"result"
     assert (receipt.outcome, receipt.usage_s, receipt.result_size) == ("Completed", 2.5, 6)
     assert receipt.result_sha256 == hashlib.sha256(b"result").hexdigest()
-    assert receipt.metrics.keys() == {"num_circuits", "qiskit_version"}
+    assert receipt.metrics.keys() == {"num_circuits", "qiskit_version", "coldplate"}
 
 
 @pytest.mark.parametrize(
