@@ -10,7 +10,7 @@ from coldplate.domain.analytics import Done
 from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.plan import WINDOW, AtLimit
 from coldplate.domain.usage import UsageReport
-from coldplate.errors import UsageLimitReached
+from coldplate.errors import LimitAboveCap, UsageLimitReached
 from coldplate.store.store import Store
 
 
@@ -68,8 +68,12 @@ class Accounting:
         """Give an instance another limit, or none.
 
         Raises:
+            LimitAboveCap: The operator allows it less.
             UsageLimitReached: It has used more already.
         """
+        most_s = instance.most_limit_s
+        if limit_s is not None and most_s is not None and limit_s > most_s:
+            raise LimitAboveCap(f"The limit of this instance may be {most_s} s at most, not {limit_s} s.")
         used_s = self.report(instance).consumed_s
         if limit_s is not None and used_s > limit_s:
             raise UsageLimitReached(f"The instance has already used {used_s} s, more than {limit_s} s.")

@@ -286,6 +286,12 @@ class SessionNotInPlan(ColdplateError):
     code, http, solution = 1352, 400, "Use a batch, or jobs without a session."
 
 
+class LimitAboveCap(ColdplateError):
+    """A manager has asked for a higher limit than the operator lets the instance have."""
+
+    code, http, solution = 4053, 409, "Ask for less, or ask the operator to raise the cap."
+
+
 class UsageLimitReached(ColdplateError):
     """The instance has used all that its limit allows in the window."""
 

@@ -169,11 +169,12 @@ def test_what_names_nobody_changes_nothing(data, arguments, message):
 
 def test_instance_is_changed_where_it_is_said(data):
     at = ("--data", str(data))
-    crn = run("instances", "create", "chem", "--limit", "600", "--backend", "a", *at).stdout.strip()
+    crn = run("instances", "create", "chem", "--limit", "600", "--cap", "900", *at).stdout.strip()
     done = run("instances", "update", crn, "--allocation", "60", "--clear", "limit", "--backend", "b", *at)
     assert done.returncode == 0, done.stderr
     (listed,) = json.loads(run("instances", "list-all", "--json", *at).stdout)
     assert (listed["name"], listed["limit"], listed["allocation"]) == ("chem", None, 60)
+    assert listed["cap"] == 900
     assert listed["backends"] == "b"
 
 

@@ -50,8 +50,8 @@ class Accounts:
         return render.reply(render.usage_object(instance_of(principal), self.service.usage(principal)))
 
     def configuration(self, asker: Asker) -> Response:
-        """The instance's usage limit, seconds per window; null if it has none."""
-        return render.reply({"instance_limit": instance_of(who(self.service, asker)).limit_s})
+        """The usage limit, seconds per window (null if there is none), and how high it may be set."""
+        return render.reply(render.configuration_object(instance_of(who(self.service, asker))))
 
     async def set_configuration(self, request: Request, asker: Asker) -> Response:
         """Give the instance another usage limit, or none; for managers of the whole account."""

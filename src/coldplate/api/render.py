@@ -213,6 +213,12 @@ def instance_object(instance: Instance) -> JsonObject:
     return value | {"backends": instance.backends, "qctrl_enabled": False} | _limits(instance)
 
 
+def configuration_object(instance: Instance) -> JsonObject:
+    """What managers set, and within what; the latter is ours."""
+    value: JsonObject = {"instance_limit": instance.limit_s}
+    return value if instance.most_limit_s is None else value | {"most_instance_limit": instance.most_limit_s}
+
+
 def _limits(instance: Instance) -> JsonObject:
     """Limits that exist: clients compute with them, so null would be an error."""
     limits = {"usage_limit_seconds": instance.most_s, "usage_allocation_seconds": instance.allocation_s}

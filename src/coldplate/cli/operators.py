@@ -22,10 +22,14 @@ Allocation = Annotated[
     int | None,
     typer.Option(min=0, help="Quantum seconds of 28 days that are its share."),
 ]
+Cap = Annotated[
+    int | None,
+    typer.Option(min=0, help="Quantum seconds that managers of the account may set as its limit, at most."),
+]
 Backends = Annotated[
     list[str] | None, typer.Option("--backend", help="A backend it may use; several; all if left out.")
 ]
-CLEARABLE = {"limit": "limit_s", "allocation": "allocation_s", "backends": "backends"}
+CLEARABLE = {"limit": "limit_s", "allocation": "allocation_s", "cap": "cap_s", "backends": "backends"}
 
 
 @instances.callback()
@@ -45,6 +49,7 @@ def create_instance(
     region: Annotated[str, typer.Option(help="us-east or eu-de: what official clients know.")] = "us-east",
     limit: Limit = None,
     allocation: Allocation = None,
+    cap: Cap = None,
     backend: Backends = None,
 ) -> None:
     """Make an instance, and print its CRN."""
@@ -61,6 +66,7 @@ def create_instance(
             account=account,
             limit_s=limit,
             allocation_s=allocation,
+            cap_s=cap,
             backends=tuple(backend) if backend else None,
         )
         store.add_instance(instance)
@@ -75,9 +81,10 @@ def update_instance(
     plan: Annotated[str | None, typer.Option(help="Another plan.")] = None,
     limit: Limit = None,
     allocation: Allocation = None,
+    cap: Cap = None,
     backend: Backends = None,
     clear: Annotated[
-        list[str] | None, typer.Option(help="limit, allocation or backends: take it away again.")
+        list[str] | None, typer.Option(help="limit, allocation, cap or backends: take it away again.")
     ] = None,
 ) -> None:
     """Change an instance; what is not named stays. It counts from the next request and plan on."""
@@ -86,6 +93,7 @@ def update_instance(
     from coldplate.domain.instance import InstanceId
 
     changes: dict[str, Any] = {"name": name, "plan": plan, "limit_s": limit, "allocation_s": allocation}
+    changes["cap_s"] = cap
     changes["backends"] = tuple(backend) if backend else None
     changes = {key: value for key, value in changes.items() if value is not None}
     for each in clear or ():
@@ -112,6 +120,7 @@ def list_all_instances(data: Data = None, as_json: AsJson = False) -> None:
             "crn": i.id,
             "plan": i.plan,
             "limit": i.limit_s,
+            "cap": i.cap_s,
             "allocation": i.allocation_s,
             "backends": None if i.backends is None else ", ".join(i.backends),
         }

@@ -27,6 +27,7 @@ class Instance:
     allocation_s: int | None = None  # quantum seconds per window; None: no allocation
     limit_s: int | None = None  # quantum seconds per window; None: no limit
     backends: tuple[str, ...] | None = None  # None: all
+    cap_s: int | None = None  # quantum seconds that its limit may not exceed; None: its plan says
 
     @property
     def plan_id(self) -> str:
@@ -40,8 +41,18 @@ class Instance:
 
     @property
     def most_s(self) -> int | None:
-        """Quantum seconds it may use: its own limit, else its plan's; None: no limit."""
-        return self.rules.limit_s if self.limit_s is None else self.limit_s
+        """Quantum seconds it may use: its own limit, else its plan's, within its cap; None: no limit.
+
+        >>> Instance(InstanceId("i"), "i", limit_s=90, cap_s=60).most_s
+        60
+        """
+        limit_s = self.rules.limit_s if self.limit_s is None else self.limit_s
+        return min((s for s in (limit_s, self.cap_s) if s is not None), default=None)
+
+    @property
+    def most_limit_s(self) -> int | None:
+        """The highest limit that a manager of the account may give it; None: any."""
+        return self.rules.limit_s if self.cap_s is None else self.cap_s
 
     def may_use(self, backend: str) -> bool:
         """Whether jobs of this instance may run on a backend (a mock twin goes with its device)."""

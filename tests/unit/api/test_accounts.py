@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from coldplate.domain.job import JobState
@@ -31,7 +33,10 @@ def test_usage_counts_what_jobs_were_charged_and_tells_the_limit(api):
 def test_instance_and_its_limit(api):
     shop = api.crn.replace("lab", "shop")
     assert api.get("/v1/instance", crn=shop).json()["plan_id"] == "coldplate-plan-open"
-    assert api.get("/v1/instances/configuration", crn=shop).json() == {"instance_limit": 600}
+    assert api.get("/v1/instances/configuration", crn=shop).json() == {
+        "instance_limit": 600,
+        "most_instance_limit": 600,
+    }
     assert api.get("/v1/instances/configuration").json() == {"instance_limit": None}
 
 
@@ -57,6 +62,31 @@ def test_limit_below_what_was_used_is_refused(api):
     api.end(api.submit(), JobState.COMPLETED, result=b"{}", usage_s=7.9)
     assert error(set_limit(api, 6)) == (409, 4050)
     assert set_limit(api, 7).status_code == 204
+
+
+def cap(api, cap_s):
+    api.store.replace_instance(replace(api.store.instance(api.crn), cap_s=cap_s))
+
+
+def test_limit_is_set_within_the_cap_that_the_operator_has_given(api):
+    cap(api, 60)
+    assert error(set_limit(api, 61)) == (409, 4053)
+    assert set_limit(api, 60).status_code == 204
+    assert api.get("/v1/instances/configuration").json() == {"instance_limit": 60, "most_instance_limit": 60}
+
+
+def test_cap_of_a_plan_counts_where_the_operator_has_given_none(api):
+    shop = api.crn.replace("lab", "shop")
+    assert error(set_limit(api, 601, crn=shop)) == (409, 4053)
+    assert set_limit(api, 599, crn=shop).status_code == 204
+
+
+def test_limit_that_is_taken_away_leaves_the_cap(api):
+    set_limit(api, 600)
+    cap(api, 60)  # lower than the limit that was given before
+    for limit_s in (600, None):
+        assert api.get("/v1/instances/usage").json()["usage_limit_seconds"] == 60, limit_s
+        assert set_limit(api, None).status_code == 204
 
 
 @pytest.mark.parametrize("limit_s", [0, -1, "much"])
