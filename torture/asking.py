@@ -30,8 +30,8 @@ class Tenant:
 class Asking:
     """Asks a server as a tenant, through a proxy that is not to be relied on."""
 
-    def __init__(self, tenant: Tenant, port: int, journal: Journal):
-        self.tenant, self.port, self.journal = tenant, port, journal
+    def __init__(self, tenant: Tenant, port: int, journal: Journal, *, patience_s: float = PATIENCE_S):
+        self.tenant, self.port, self.journal, self.patience_s = tenant, port, journal, patience_s
 
     def ask(self, method: str, path: str, body: bytes | None = None) -> tuple[int, bytes]:
         """The status and body of the answer.
@@ -39,7 +39,7 @@ class Asking:
         Raises:
             Unknown: There was none.
         """
-        deadline, pause_s = time.monotonic() + PATIENCE_S, 0.1
+        deadline, pause_s = time.monotonic() + self.patience_s, 0.1
         while time.monotonic() < deadline:
             began = time.monotonic()
             try:

@@ -16,6 +16,7 @@ from coldplate.blobs import LocalBlobs
 from coldplate.store.store import Store
 from torture.journal import Line
 from torture.load import FINAL
+from torture.work import ENDS
 from torture.world import FAIR
 
 ORDER = {"Queued": 0, "Running": 1, **dict.fromkeys(FINAL, 2)}
@@ -62,6 +63,7 @@ def violations(e: Evidence) -> list[Violation]:
         )
     return [
         *accepted_jobs_end(e, rows),
+        *ends_are_deserved(e, rows, members),
         *states_go_forward(e),
         *drivers_are_alone(e),
         *sessions_own_their_device(e, members),
@@ -73,7 +75,20 @@ def violations(e: Evidence) -> list[Violation]:
         *answers_last(e),
         *(Violation("I11", leak) for leak in e.leaks),
         *store_is_whole(e),
+        *only_use_is_charged(e),
         *shares_are_fair(e),
+    ]
+
+
+def at_once(e: Evidence) -> list[Violation]:
+    """What journals alone show to be wrong, while a run goes on."""
+    return [
+        *told_jobs_are_there(e),
+        *states_go_forward(e),
+        *drivers_are_alone(e),
+        *ends_are_fenced(e),
+        *results_are_right(e),
+        *others_see_nothing(e),
     ]
 
 
@@ -82,24 +97,61 @@ def of(lines: Iterable[Line], *acts: str) -> Iterator[Line]:
     return (line for line in lines if line["act"] in acts)
 
 
+def of_points(e: Evidence, *points: str) -> Iterator[Line]:
+    """The passages of some points."""
+    return (line for line in e.points if line["point"] in points)
+
+
 def deleted(e: Evidence) -> set[str]:
     """Jobs that somebody tried to delete."""
     return {line["job"] for line in of(e.clients, "delete")}
 
 
+def kinds_of(e: Evidence) -> dict[str, str]:
+    """Kinds of accepted jobs, as in `work.py`."""
+    kinds = {line["number"]: line.get("kind", "right") for line in of(e.clients, "submit")}
+    return {line["job"]: kinds[line["number"]] for line in of(e.clients, "submitted") if line["job"]}
+
+
+def told_jobs_are_there(e: Evidence) -> Iterator[Violation]:
+    """I1: whoever was told of a job finds it, and its inputs with it."""
+    gone = deleted(e)
+    for line in of(e.clients, "state"):
+        if line["state"] == "404" and line["job"] not in gone:
+            yield Violation("I1", f"Job {line['job']} was accepted and is not found.")
+        elif CREATED_BY_MISTAKE in (line.get("reason") or ""):
+            yield Violation("I1", f"Job {line['job']} was accepted without its inputs.")
+
+
 def accepted_jobs_end(e: Evidence, rows: dict[str, dict]) -> Iterator[Violation]:
-    """I1: every job whose id was told exists, and has ended; none failed, for all are right."""
-    for line in of(e.clients, "submitted"):
-        job = line["job"]
-        if job is None or job in deleted(e):
-            continue
+    """I1: every job whose id was told exists, with its inputs, and has ended."""
+    yield from told_jobs_are_there(e)
+    for job in kinds_of(e):
         state = e.states.get(job)
+        if job in deleted(e):
+            continue
         if state not in FINAL:
             yield Violation("I1", f"Job {job} was accepted and is {state}.")
-        elif state == "Failed" and CREATED_BY_MISTAKE in (rows[job]["reason"] or ""):
+        elif CREATED_BY_MISTAKE in (rows[job]["reason"] or ""):
             yield Violation("I1", f"Job {job} was accepted without its inputs.")
-        elif state == "Failed" and "session" not in (rows[job]["reason"] or ""):
-            yield Violation("I1", f"Job {job} failed: {rows[job]['reason']}")
+
+
+def ends_are_deserved(e: Evidence, rows: dict[str, dict], members: dict[str, str]) -> Iterator[Violation]:
+    """I2: good jobs fail only with their session, and somebody cancels them; bad ones end as they must."""
+    cancelled = {line["job"] for line in [*of(e.clients, "cancel"), *of(e.harm, "aimed cancel")]}
+    for job, kind in kinds_of(e).items():
+        row = rows.get(job, {"state": None, "reason": None})
+        state, reason = row["state"], row["reason"] or ""
+        if state not in FINAL:
+            continue  # told elsewhere
+        if kind in ENDS:
+            due, word = ENDS[kind]
+            if state != due or word not in reason:
+                yield Violation("I2", f"Job {job} ({kind}) is {state}: {reason}")
+        elif state == "Failed" and "session" not in reason:
+            yield Violation("I2", f"Job {job} failed: {reason}")
+        elif state == "Cancelled" and not (job in cancelled | members.keys() or "Ran too long" in reason):
+            yield Violation("I2", f"Job {job} is cancelled, which nobody has asked for.")
 
 
 def states_go_forward(e: Evidence) -> Iterator[Violation]:
@@ -145,17 +197,20 @@ def sessions_own_their_device(e: Evidence, members: dict[str, str]) -> Iterator[
 
 def ends_are_fenced(e: Evidence) -> Iterator[Violation]:
     """I5: a job ends once, by its last attempt; fences only grow."""
-    ends = Counter(line["job"] for line in e.points if line["point"] == "T10-end-committed")
+    ends = Counter(line["job"] for line in of_points(e, "T10-end-committed"))
     for job, times in ends.items():
         if times > 1:
             yield Violation("I5", f"Job {job} ended {times} times.")
     claims: dict[str, list[int]] = defaultdict(list)
-    for line in e.points:
-        if line["point"] == "T5-claim-committed":
-            claims[line["job"]].append(line["fence"])
+    for line in of_points(e, "T5-claim-committed"):
+        claims[line["job"]].append(line["fence"])
     for job, fences in claims.items():
         if len(set(fences)) != len(fences):
             yield Violation("I5", f"Job {job} was given out with the same fence twice: {fences}.")
+    for line in of_points(e, "T10-end-committed"):
+        newest = max(claims[line["job"]], default=0)
+        if line["fence"] < newest:
+            yield Violation("I5", f"Job {line['job']} was ended by attempt {line['fence']} of {newest}.")
 
 
 def results_are_right(e: Evidence) -> Iterator[Violation]:
@@ -206,10 +261,10 @@ def cancels_hold(e: Evidence, rows: dict[str, dict]) -> Iterator[Violation]:
 
 
 def others_see_nothing(e: Evidence) -> Iterator[Violation]:
-    """I12: a job of another tenant is as unknown as one that never was."""
+    """I12: a job of another tenant is as unknown as one that never was, whatever is asked of it."""
     for line in of(e.clients, "pry"):
-        if line["status"] != 404:
-            yield Violation("I12", f"Job {line['job']} was shown to a stranger ({line['status']}).")
+        if line["status"] != 404 or not line["alike"]:
+            yield Violation("I12", f"A stranger's {line['how']} of job {line['job']} met {line['status']}.")
 
 
 def answers_last(e: Evidence) -> Iterator[Violation]:
@@ -235,6 +290,18 @@ def store_is_whole(e: Evidence) -> Iterator[Violation]:
         ).fetchall()
     yield from (Violation("I11", f"Job {id} still waits or runs.") for (id,) in held)
     yield from (Violation("I11", f"Session {id} is closed and owns a device.") for (id,) in owners)
+
+
+def only_use_is_charged(e: Evidence) -> Iterator[Violation]:
+    """I8: a job is charged once at most, and only if it was given out."""
+    begun = {line["job"] for line in of_points(e, "T5-claim-committed")}
+    with contextlib.closing(sqlite3.connect(e.database)) as connection:
+        charged = Counter(job for (job,) in connection.execute("SELECT job FROM usage WHERE job IS NOT NULL"))
+    for job, times in charged.items():
+        if times > 1:
+            yield Violation("I8", f"Job {job} was charged {times} times.")
+        if job not in begun:
+            yield Violation("I8", f"Job {job} was charged and never ran.")
 
 
 def shares_are_fair(e: Evidence) -> Iterator[Violation]:

@@ -9,14 +9,19 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import signal
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 from coldplate import failpoints
-from coldplate.workers import turns
+from coldplate.circuits.backend import Backend
+from coldplate.workers import devices, turns
 from coldplate.workers.pool import Receipt, Ticket
 from coldplate.workers.run_job import run_job
 from torture.journal import Journal
+from torture.points import DEVICE_DRIVEN
+from torture.work import OUT_OF_MEMORY, POISON
 
 ordinary_turn = turns.turn
 
@@ -25,6 +30,7 @@ ordinary_turn = turns.turn
 def watched_turn(ticket: Ticket, *args: Any, **more: Any) -> Iterator[Any]:
     """A turn at a device, as its only driver."""
     with ordinary_turn(ticket, *args, **more) as turn, alone(f"device-{ticket.backend}", ticket):
+        failpoints.passing(DEVICE_DRIVEN, job=ticket.job, fence=ticket.fence, backend=ticket.backend)
         yield turn
 
 
@@ -32,9 +38,17 @@ turns.turn = watched_turn
 
 
 def run(ticket: Ticket) -> Receipt:
-    """Run a ticket as its only driver."""
+    """Run a ticket as its only driver; or come to grief with it, where its job is of that kind."""
+
+    def load(name: str, catalog: Path | None) -> Backend:
+        if ticket.log_level == POISON:
+            os.kill(os.getpid(), signal.SIGSEGV)
+        if ticket.log_level == OUT_OF_MEMORY:
+            bytearray(2 * ticket.limits.memory_bytes)
+        return devices.load(name, catalog)
+
     with alone(f"job-{ticket.job}", ticket):
-        return run_job(ticket)
+        return run_job(ticket, load=load)
 
 
 @contextlib.contextmanager

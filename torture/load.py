@@ -1,4 +1,4 @@
-"""What users do all day, each in a thread of its own: jobs, cancels, sessions, batches, deletes, prying."""
+"""What users do all day, each in a thread: good and bad jobs, cancels, sessions, batches, deletes, prying."""
 
 from __future__ import annotations
 
@@ -10,13 +10,23 @@ import threading
 import time
 from collections.abc import Callable
 
+from coldplate.ids import new_id
 from torture.asking import Asking, Tenant, Unknown
 from torture.journal import Journal
-from torture.work import body_of, is_answer
+from torture.work import ENDS, body_of, is_answer
 
 FINAL = ("Completed", "Failed", "Cancelled")
 END_S = 90.0  # a job that has not ended by then is left to the checker
+LOOK_S = 0.25  # between two looks at a job
 BACKLOG = 15  # jobs that a fair tenant always has in the queue
+VERBS = [
+    ("GET", "/jobs/{}"),
+    ("GET", "/jobs/{}/results"),
+    ("GET", "/jobs/{}/logs"),
+    ("GET", "/jobs/{}/metrics"),
+    ("POST", "/jobs/{}/cancel"),
+    ("DELETE", "/jobs/{}"),
+]
 KNOWN: list[tuple[str, str]] = []  # tenants and their jobs, for those who pry
 
 
@@ -28,12 +38,14 @@ class User(threading.Thread):
         self.asking, self.journal = Asking(tenant, port, journal), journal
         self.tenant, self.numbers, self.random = tenant, numbers, random.Random(seed)
         self.stopping = threading.Event()
-        self.favourite = ""  # what is done every other time, to bring a mistake to light
         self.deeds: dict[str, tuple[int, Callable[[], None]]] = {
             "ideal": (8, lambda: self.run_one("sim_ideal")),
             "device": (4, lambda: self.run_one("emu_device")),
             "private": (2, lambda: self.run_one("sim_ideal", private=True)),
             "slow": (2, lambda: self.run_one("emu_slow")),
+            "long": (1, lambda: self.run_one("emu_slow", "long")),
+            "huge": (1, lambda: self.run_one("sim_ideal", "huge")),
+            **{kind: (1, lambda kind=kind: self.run_one("sim_ideal", kind)) for kind in ENDS},
             "cancel": (4, self.cancel_one),
             "session": (2, lambda: self.hold("dedicated", "emu_device")),
             "batch": (2, lambda: self.hold("batch", "sim_ideal")),
@@ -46,8 +58,6 @@ class User(threading.Thread):
         names, weights = list(self.deeds), [weight for weight, _ in self.deeds.values()]
         while not self.stopping.is_set():
             name = self.random.choices(names, weights)[0]
-            if self.favourite and self.random.random() < 0.7:
-                name = self.favourite
             try:
                 self.deeds[name][1]()
             except Unknown as error:
@@ -55,48 +65,52 @@ class User(threading.Thread):
 
     # --- jobs ---------------------------------------------------------------------------------
 
-    def submit(self, backend: str, **more: object) -> tuple[str, int] | None:
+    def submit(self, backend: str, kind: str = "right", **more: object) -> tuple[str, int] | None:
         """A job's id and number; None when it was refused."""
         number = next(self.numbers)
-        self.journal.write("submit", number=number, backend=backend, tenant=self.tenant.name)
-        status, answer = self.asking.ask("POST", "/jobs", body_of(backend, number, **more))
-        told = json.loads(answer) if status == 200 else {}
-        self.journal.write("submitted", number=number, status=status, job=told.get("id"), backend=backend)
-        if not told:
+        self.journal.write("submit", number=number, backend=backend, tenant=self.tenant.name, kind=kind)
+        status, answer = self.asking.ask("POST", "/jobs", body_of(backend, number, kind, **more))
+        id = json.loads(answer)["id"] if status == 200 else None
+        self.journal.write("submitted", number=number, status=status, job=id, backend=backend)
+        if id is None:
             return None
-        KNOWN.append((self.tenant.name, told["id"]))
-        return told["id"], number
+        KNOWN.append((self.tenant.name, id))
+        return id, number
 
-    def run_one(self, backend: str, **more: object) -> None:
+    def run_one(self, backend: str, kind: str = "right", **more: object) -> None:
         """Submit a job, wait for its end, read its result twice."""
-        if (accepted := self.submit(backend, **more)) is not None:
-            self.see_through(*accepted, backend)
+        if (accepted := self.submit(backend, kind, **more)) is not None:
+            self.see_through(*accepted, backend, kind)
 
-    def see_through(self, job: str, number: int, backend: str) -> str | None:
+    def see_through(self, job: str, number: int, backend: str, kind: str = "right") -> str | None:
         """Wait for a job's end, and read what it gave."""
         state = self.end_of(job)
         if state == "Completed":
             for _ in range(2):
-                self.read(job, number, backend)
+                self.read(job, number, backend, kind)
         return state
 
     def end_of(self, job: str) -> str | None:
         """The state a job ends in; every state seen on the way is in the journal."""
         deadline = time.monotonic() + END_S
         while time.monotonic() < deadline and not self.stopping.is_set():
-            status, answer = self.asking.ask("GET", f"/jobs/{job}?exclude_params=true")
-            state = json.loads(answer)["status"] if status == 200 else str(status)
-            state = state.partition(" - ")[0]
-            self.journal.write("state", job=job, state=state)
-            if state in FINAL or status == 404:
+            state = self.state_of(job)
+            if state in (*FINAL, "404"):
                 return state
-            time.sleep(0.1)
+            time.sleep(LOOK_S)
         return None
 
-    def read(self, job: str, number: int, backend: str) -> None:
+    def state_of(self, job: str) -> str:
+        """The state of a job as it is told now; the status of the answer when that is another than 200."""
+        status, answer = self.asking.ask("GET", f"/jobs/{job}?exclude_params=true")
+        seen = json.loads(answer)["state"] if status == 200 else {"status": str(status)}
+        self.journal.write("state", job=job, state=seen["status"], reason=seen.get("reason"))
+        return str(seen["status"])
+
+    def read(self, job: str, number: int, backend: str, kind: str) -> None:
         """Read a result: whole, right, and the same every time."""
         status, answer = self.asking.ask("GET", f"/jobs/{job}/results")
-        right = is_answer(answer, backend, number) if status == 200 else None
+        right = is_answer(answer, backend, number, kind) if status == 200 else None
         digest = hashlib.sha256(answer).hexdigest()
         self.journal.write("result", job=job, number=number, status=status, right=right, digest=digest)
 
@@ -145,10 +159,23 @@ class User(threading.Thread):
     # --- what others have ---------------------------------------------------------------------
 
     def pry(self) -> None:
-        """Ask for what belongs to others: it must look like what never was."""
+        """Ask for what belongs to others, in every way: it must look like what never was."""
         for job in self.random.sample(self.foreign(), min(2, len(self.foreign()))):
-            status, answer = self.asking.ask("GET", f"/jobs/{job}")
-            self.journal.write("pry", job=job, status=status, told=len(answer))
+            method, path = self.random.choice(VERBS)
+            status, answer = self.asking.ask(method, path.format(job))
+            never = new_id()
+            _, unknown = self.asking.ask(method, path.format(never))
+            alike = told(answer, job) == told(unknown, never)
+            self.journal.write("pry", job=job, how=f"{method} {path}", status=status, alike=alike)
+
+
+def told(answer: bytes, job: str) -> object:
+    """What an error says, but for which job and which request it is about."""
+    try:
+        body = json.loads(answer.replace(job.encode(), b"JOB"))
+    except ValueError:
+        return answer
+    return {key: value for key, value in body.items() if key != "trace"}
 
 
 class FairUser(User):
@@ -163,9 +190,8 @@ class FairUser(User):
                     accepted = self.submit("emu_fair")
                     waiting += [accepted[0]] if accepted else []
                     continue
-                time.sleep(0.2)
-                status, answer = self.asking.ask("GET", f"/jobs/{waiting[0]}?exclude_params=true")
-                if status == 200 and json.loads(answer)["status"] in FINAL:
+                time.sleep(LOOK_S)
+                if self.state_of(waiting[0]) in (*FINAL, "404"):
                     waiting.pop(0)
             except Unknown as error:
                 self.journal.write("gave up", of=str(error))

@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Any
 
 from coldplate.failpoints import passing
+from torture.points import CLAIM_DECIDED, END_TO_TELL
 
 
 def swap(owner: Any, name: str, mistake: Any) -> None:
@@ -34,7 +35,8 @@ def read_then_write_claim() -> None:
         return jobs._attempt(connection, id, "whatever", values, now=now, lease_s=lease_s)  # type: ignore[arg-type]
 
     def think_first(loop: Loop, decision: Any, now: Any) -> bool:
-        time.sleep(0.1)  # what lies between the look and the write
+        passing(CLAIM_DECIDED, job=decision.job)  # what lies between the look and the write takes its time
+        time.sleep(0.1)
         return ordinary(loop, decision, now)
 
     swap(jobs, "start", start)
@@ -49,7 +51,7 @@ def answer_before_commit() -> None:
 
     def later(store: Store, job: Any, **more: Any) -> Any:
         def store_it() -> None:
-            time.sleep(0.3)
+            time.sleep(0.5)
             add_job(store, job, **more)
 
         threading.Thread(target=store_it, daemon=True).start()
@@ -80,8 +82,17 @@ def no_fence() -> None:
     from sqlalchemy import Integer, bindparam
 
     from coldplate.domain.job import JobState
+    from coldplate.scheduler.loop import Loop
     from coldplate.store import jobs
 
+    ordinary = Loop.done
+
+    def done(loop: Loop, receipt: Any) -> None:
+        if not receipt.lost:
+            passing(END_TO_TELL, job=receipt.job, fence=receipt.fence)
+        ordinary(loop, receipt)
+
+    swap(Loop, "done", done)
     any_fence = [jobs.jobs.c.state == JobState.RUNNING, bindparam("with_fence", type_=Integer) >= 0]
     for expected in ("current", "current and not cancelled"):
         assert expected in jobs.EXPECTED

@@ -14,6 +14,7 @@ from collections.abc import Callable
 import psutil
 
 from coldplate.failpoints import POINTS
+from torture import points
 from torture.journal import Journal
 from torture.proxy import Proxy
 from torture.serve import CLOCK, LEASE_S
@@ -21,21 +22,28 @@ from torture.world import World
 
 PAUSE_S = (0.3, 2.0)  # between two deeds
 JUMP_S = 7200.0
+AIMED = 5  # times as often as all other deeds together
 
 
 class Nemesis(threading.Thread):
     """Harms a world until told to stop, then heals it.
 
     Args:
-        favourite: A deed that is done every other time, for a mutant that it brings to light; "" for none.
+        aim: A deed that is done most of the time, for a mistake that it brings to light.
     """
 
-    def __init__(self, world: World, proxy: Proxy, journal: Journal, seed: int, favourite: str = ""):
+    def __init__(
+        self,
+        world: World,
+        proxy: Proxy,
+        journal: Journal,
+        seed: int,
+        aim: Callable[[], None] | None = None,
+    ):
         super().__init__(name="nemesis", daemon=True)
         self.world, self.proxy, self.journal = world, proxy, journal
         self.random = random.Random(seed)
         self.stopping = threading.Event()
-        self.favourite = favourite
         self.deeds: dict[str, tuple[int, Callable[[], None]]] = {
             "kill server": (2, lambda: self.kill("server")),
             "kill rival": (1, lambda: self.kill("rival")),
@@ -49,9 +57,9 @@ class Nemesis(threading.Thread):
             "clock jumps": (1, self.jump),
             "bad network": (2, self.network),
             "pair": (1, self.pair),
-            "point at row": (0, lambda: self.arm("T3-job-committed")),
-            "long stop": (0, lambda: self.pause("server", 3 * LEASE_S)),
         }
+        if aim is not None:
+            self.deeds["aimed"] = (AIMED * sum(weight for weight, _ in self.deeds.values()), aim)
 
     def run(self) -> None:
         """One deed after the other."""
@@ -61,8 +69,6 @@ class Nemesis(threading.Thread):
 
     def choose(self) -> str:
         """The next deed."""
-        if self.favourite and self.random.random() < 0.5:
-            return self.favourite
         names = list(self.deeds)
         return self.random.choices(names, [self.deeds[name][0] for name in names])[0]
 
@@ -78,7 +84,7 @@ class Nemesis(threading.Thread):
         self.proxy.rate = 0.0
         (self.world.points / CLOCK).write_text("0")
         self.journal.write("jumped", to=0.0)
-        for point in POINTS:
+        for point in points.ALL:
             (self.world.points / point).unlink(missing_ok=True)
         for process in self.world.processes.values():
             process.send_signal(signal.SIGCONT)
@@ -109,16 +115,16 @@ class Nemesis(threading.Thread):
         if first := [p for p in zygotes if p.ppid() in parents]:
             os.kill(self.random.choice(first).pid, signal.SIGKILL)
 
-    def pause(self, role: str, seconds: float | None = None) -> None:
+    def pause(self, role: str) -> None:
         """SIGSTOP, often for longer than a lease lasts: it comes back without having noticed."""
         process = self.world.processes[role]
         process.send_signal(signal.SIGSTOP)
-        time.sleep(seconds or self.random.choice([0.5, 1.5 * LEASE_S, 3 * LEASE_S]))
+        time.sleep(self.random.choice([0.5, 1.5 * LEASE_S, 3 * LEASE_S]))
         process.send_signal(signal.SIGCONT)
 
-    def arm(self, point: str = "") -> None:
+    def arm(self) -> None:
         """Let whoever passes a point next die there, or be slow."""
-        point = point or self.random.choice(POINTS[:-1])
+        point = self.random.choice(POINTS[:-1])
         deed = "kill" if self.random.random() < 0.8 else f"delay {self.random.uniform(0.1, 1.0):.2f}"
         (self.world.points / point).write_text(deed)
         self.journal.write("armed", point=point, deed=deed)

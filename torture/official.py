@@ -11,9 +11,12 @@ import time
 import warnings
 from pathlib import Path
 
+import qiskit_ibm_runtime
 from qiskit import QuantumCircuit
-from qiskit_ibm_runtime import QiskitRuntimeService, SamplerV2, Session
+from qiskit_ibm_runtime import QiskitRuntimeService, Session
 
+OF_2023 = not hasattr(qiskit_ibm_runtime, "SamplerV2")
+BACKEND = "ibmq_qasm_simulator" if OF_2023 else "sim_ideal"
 QUBITS = 20
 
 
@@ -33,19 +36,61 @@ def circuit_of(number):
     return circuit
 
 
+def log_in():
+    """The service: where it is, the environment says; of 2023 the service has another address."""
+    if OF_2023:
+        os.environ.pop("QISKIT_IBM_INSTANCE", None)  # it would be of another channel
+        os.environ |= {
+            "QISKIT_IBM_CHANNEL": "ibm_quantum",
+            "QISKIT_IBM_URL": f"{os.environ['IAM_URL']}/api",
+        }
+    return QiskitRuntimeService()
+
+
 def work(descriptor, service, number, in_session):
     """Run a job, by itself or in a session, and look at its result."""
-    shots = 1 + (number >> QUBITS) % 40
-    backend = service.backend("sim_ideal")
-    write(descriptor, "submit", number=number, backend="sim_ideal", tenant="official")
-    with Session(backend=backend) if in_session else contextlib.nullcontext() as session:
-        sampler = SamplerV2(mode=session or backend)
-        sampler.options.environment.job_tags = [f"n{number}"]
-        job = sampler.run([circuit_of(number)], shots=shots)
-        write(descriptor, "submitted", number=number, status=200, job=job.job_id(), backend="sim_ideal")
-        counts = job.result()[0].data.meas.get_counts()
-    right = counts == {format(number % (1 << QUBITS), f"0{QUBITS}b"): shots}
+    tenant = f"official {qiskit_ibm_runtime.__version__}"
+    write(descriptor, "submit", number=number, backend=BACKEND, tenant=tenant, kind=tenant)
+    backend = service.backend(BACKEND)
+    with session_at(service, backend) if in_session else contextlib.nullcontext() as session:
+        sampler, shots = sampler_at(session, backend, f"n{number}"), 1 + (number >> QUBITS) % 40
+        circuit = circuit_of(number)
+        job = sampler.run(circuit if OF_2023 else [circuit], shots=shots)
+        write(descriptor, "submitted", number=number, status=200, job=job.job_id(), backend=BACKEND)
+        right = found_in(job.result()) == (number % (1 << QUBITS), shots)
     write(descriptor, "official result", job=job.job_id(), number=number, right=right)
+
+
+def session_at(service, backend):
+    """A session; releases differ in what they want to know."""
+    return Session(service=service, backend=backend) if OF_2023 else Session(backend=backend)
+
+
+def sampler_at(session, backend, tag):
+    """A sampler; releases differ in what they call the place of its jobs."""
+    if OF_2023:
+        from qiskit_ibm_runtime import Options, Sampler
+
+        options = Options(optimization_level=0, resilience_level=0, environment={"job_tags": [tag]})
+        return Sampler(session=session, backend=None if session else backend, options=options)
+    from qiskit_ibm_runtime import SamplerV2
+
+    sampler = SamplerV2(mode=session or backend)
+    sampler.options.environment.job_tags = [tag]
+    return sampler
+
+
+def found_in(result):
+    """The number that was measured in every shot, and how many there were; None when there were others."""
+    if OF_2023:
+        counts, shots = (
+            result.quasi_dists[0].binary_probabilities(num_bits=QUBITS),
+            result.metadata[0]["shots"],
+        )
+    else:
+        counts = result[0].data.meas.get_counts()
+        shots = sum(counts.values())
+    return (int(next(iter(counts)), 2), shots) if len(counts) == 1 else None
 
 
 def main(journal, number, stop):
@@ -55,7 +100,7 @@ def main(journal, number, stop):
     while not Path(stop).exists():
         number += 1
         try:
-            service = service or QiskitRuntimeService()
+            service = service or log_in()
             work(descriptor, service, number, in_session=number % 5 == 0)
         except Exception as error:
             write(descriptor, "official error", number=number, error=repr(error)[:300])

@@ -8,8 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from statistics import median
 
-from torture.checker import Evidence, Violation, of
+from coldplate.failpoints import POINTS
+from torture.checker import Evidence, Violation, of, of_points
+from torture.growth import slope
 from torture.journal import Line
+
+ELSEWHERE = {"kill job", "kill zygote", "point", "pair", "aimed"}  # harm that is not seen in answers
+IN_JOBS = ("T6-child-started", "T7-device-opened", "T7-device-left", "T8-result-stored")
 
 
 @dataclass
@@ -51,52 +56,86 @@ def tell(report: Report, e: Evidence, fairness: tuple[float, float]) -> None:
     """Fill in what the journals say."""
     harm = e.harm
     jobs = {line["job"] for line in of(e.clients, "submitted") if line["job"]}
+    kinds = Counter(line.get("kind", "official") for line in of(e.clients, "submit"))
     states = Counter(e.states[job] for job in jobs if job in e.states)
     points = Counter((line["point"], line["deed"] or "") for line in e.points)
     kills = Counter(line["role"] for line in of(harm, "died"))
     kills["job"] = len(list(of(harm, "killed job")))
     at_points = {point: n for (point, deed), n in points.items() if deed == "kill"}
-    committed = Counter(line["job"] for line in e.points if line["point"] == "T3-job-committed")
-    fences = [line["fence"] for line in e.points if line["point"] == "T10-end-committed"]
+    committed = Counter(line["job"] for line in of_points(e, "T3-job-committed"))
+    fences = {line["job"]: line["fence"] for line in of_points(e, "T10-end-committed")}
+    late = sum(line["fence"] < fences.get(line["job"], 0) for line in of_points(e, "T8-result-stored"))
     answers = Counter(line["status"] < 500 for line in of(e.clients, "answer"))
     answers[False] += len(list(of(e.clients, "no answer")))
+    sizes, tenants = list(of(harm, "size")), {line["tenant"] for line in of(e.clients, "submit")}
+    mean = sum(fences.values()) / max(1, len(fences))
     report.figures = {
-        "jobs accepted": str(len(jobs)),
-        "ended": ", ".join(f"{n} {state}" for state, n in sorted(states.items())),
-        "kills": f"{sum(kills.values())} ({', '.join(f'{n} {who}' for who, n in sorted(kills.items()))})",
-        "of these at points": ", ".join(f"{n} {point}" for point, n in sorted(at_points.items())),
-        "other harm": ", ".join(
-            f"{n} {kind}" for kind, n in sorted(Counter(line["kind"] for line in of(harm, "harm")).items())
-        ),
+        "jobs accepted": f"{len(jobs)} of {len(tenants)} tenants",
+        "submissions": counted(kinds),
+        "ended": counted(states),
+        "kills": f"{sum(kills.values())} ({counted(kills)})",
+        "of these at points": f"{counted(at_points)} ({len(at_points)} of {len(POINTS) - 1} points)",
+        "other harm": counted(Counter(line["kind"] for line in of(harm, "harm"))),
         "network faults": str(len(list(of(harm, "fault")))),
-        "attempts": f"mean {sum(fences) / max(1, len(fences)):.2f}, most {max(fences, default=0)}",
+        "attempts": f"mean {mean:.2f}, most {max(fences.values(), default=0)}",
+        "results ignored": f"{late} of attempts that had been replaced",
+        "longest wait": f"{longest_wait_s(e):.1f} s in the queue",
         "duplicates avoided": str(sum(times - 1 for times in committed.values())),
         "answered at once": f"{100 * answers[True] / max(1, sum(answers.values())):.1f} %",
         "fairness gap / bound": f"{fairness[0]:.3f} / {fairness[1]:.3f}",
         "leaks": str(len(e.leaks)),
+        "server grew": f"{slope(sizes, 'rss') / 2**20:+.2f} MiB and {slope(sizes, 'fds'):+.2f} descriptors a "
+        f"minute, over {len(sizes)} looks",
     }
     report.recovery_s = recovery(e, harm)
+
+
+def counted(things: Counter[str]) -> str:
+    """How many of each.
+
+    >>> counted(Counter("abracadabra"))
+    '5 a, 2 b, 1 c, 1 d, 2 r'
+    """
+    return ", ".join(f"{n} {thing}" for thing, n in sorted(things.items()))
+
+
+def longest_wait_s(e: Evidence) -> float:
+    """For how long a job waited for its first start, at most."""
+    accepted: dict[str, float] = {}
+    waited_s = [0.0]
+    for line in of_points(e, "T3-job-committed", "T5-claim-committed"):
+        if line["point"] == "T3-job-committed":
+            accepted.setdefault(line["job"], line["at"])
+        elif line["job"] in accepted:
+            waited_s.append(line["at"] - accepted.pop(line["job"]))
+    return max(waited_s)
 
 
 def recovery(e: Evidence, harm: list[Line]) -> dict[str, list[float]]:
     """Seconds from the end of each harm until the service was seen to work.
 
-    It works when a request is answered; after harm to jobs, when the job that was hit runs again.
+    It works when a request that was made after the harm is answered; after harm to jobs, when the job that
+    was hit runs again.
     """
-    good = [line["at"] for line in of(e.clients, "answer") if line["status"] < 500]
-    begun: dict[str, list[tuple[int, float]]] = defaultdict(list)
-    for line in e.points:
-        if line["point"] == "T6-child-started":
-            begun[line["job"]].append((line["fence"], line["at"]))
+    good = [
+        (line["at"] - line["took_s"], line["at"]) for line in of(e.clients, "answer") if line["status"] < 500
+    ]
+    good.sort()
     times: dict[str, list[float]] = defaultdict(list)
-    for line in of(harm, "healed"):
-        if line["kind"] not in ("kill job", "kill zygote", "point", "pair"):
-            after = bisect_left(good, line["at"])
-            if after < len(good):
-                times[line["kind"]].append(good[after] - line["at"])
-    times["server restarts"] = [line["took_s"] for line in of(harm, "ready")]
-    for line in of(harm, "killed job"):
+    ended = [(line["kind"], line["at"]) for line in of(harm, "healed") if line["kind"] not in ELSEWHERE]
+    ended += [("any death of server", line["at"]) for line in of(harm, "died") if line["role"] == "server"]
+    for kind, at in ended:
+        first = bisect_left(good, (at, 0.0))
+        if first < len(good):
+            times[kind].append(good[first][1] - at)
+    times["start of server"] = [line["took_s"] for line in of(harm, "ready")]
+    begun: dict[str, list[tuple[int, float]]] = defaultdict(list)
+    for line in of_points(e, "T6-child-started"):
+        begun[line["job"]].append((line["fence"], line["at"]))
+    killed = [("kill job", line) for line in of(harm, "killed job")]
+    killed += [("kill job at a point", line) for line in of_points(e, *IN_JOBS) if line["deed"] == "kill"]
+    for kind, line in killed:
         later = [at for fence, at in begun[line["job"]] if fence > line["fence"] and at > line["at"]]
         if later:
-            times["kill job"].append(min(later) - line["at"])
+            times[kind].append(min(later) - line["at"])
     return {kind: found for kind, found in times.items() if found}

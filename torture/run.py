@@ -11,13 +11,15 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import psutil
 
+from torture.aims import Aims
 from torture.asking import Asking, Tenant, Unknown
-from torture.checker import Evidence, fairness, states_of, violations
+from torture.checker import Evidence, Violation, at_once, fairness, states_of, violations
+from torture.growth import Watch, grown, sample
 from torture.journal import Journal, read
 from torture.load import FINAL, FairUser, User
 from torture.nemesis import Nemesis
@@ -25,20 +27,16 @@ from torture.proxy import Proxy
 from torture.report import Report, tell
 from torture.world import FAIR, World
 
+States = dict[str, str]  # by job
+
 WARM_S = 3.0
 STUCK_S = 40.0  # without the end of any job
-MIXED = ["chem", "qec", "edu"]
+NUM_TENANTS = 20  # with those who compare their shares, and official clients
+NUM_TENANTS_OF_MUTANTS = 7
+PATIENCE_S = 180.0  # with a server that nobody harms any more
+LAST_S = 20.0  # that official clients have to end what they do
+LOOK_S = 1.0
 PAGE = 200
-# What brings a mistake to light: a deed of the nemesis, and one of users.
-FAVOURITES = {
-    "": ("", ""),
-    "read-then-write-claim": ("stop rival", "device"),
-    "answer-before-commit": ("kill server", "ideal"),
-    "row-before-file": ("point at row", "ideal"),
-    "no-fence": ("long stop", "slow"),
-    "no-kill-before-free": ("bad network", "cancel"),
-    "no-lease": ("kill rival", "slow"),
-}
 
 
 def torture(place: Path, *, seed: int, seconds: float, mutant: str = "", clients: list[Path]) -> Report:
@@ -46,80 +44,122 @@ def torture(place: Path, *, seed: int, seconds: float, mutant: str = "", clients
 
     Args:
         seconds: How long harm is done; all else takes about a minute more.
-        mutant: A mistake to make on purpose.
+        mutant: A mistake to make on purpose; the run ends as soon as it is found.
         clients: Pythons of environments that have an official client.
     """
     place.mkdir(parents=True)
     world = World(place, free_port(), mutant)
-    users = Journal(place / "clients", "user")
+    report, officials = Report(seed, mutant, seconds), [f"official-{n}" for n in range(len(clients))]
+    num_mixed = (NUM_TENANTS_OF_MUTANTS if mutant else NUM_TENANTS) - len(FAIR) - len(officials)
     try:
-        tenants = world.settle([*MIXED, *FAIR, *(f"official-{n}" for n in range(len(clients)))])
+        tenants = world.settle([*FAIR, *(f"mixed-{n}" for n in range(num_mixed)), *officials])
         world.start("server")
         world.wait_until_ready()
+        sample(world, "new")
         world.start("rival")
-        report = Report(seed, mutant, seconds)
-        suffer(world, users, tenants, report, clients)
+        Run(world, tenants, report).go(clients)
         return report
     finally:
         world.close()
 
 
-def suffer(world: World, users: Journal, tenants: list[Tenant], report: Report, clients: list[Path]) -> None:
-    """The phases of a run, with all that goes on during each."""
-    proxy = Proxy(world.port, world.journal, report.seed)
-    proxy.rate = 0.02
-    numbers, mixed = itertools.count(1), tenants[: len(MIXED)]
-    crowd = [User(tenant, proxy.port, users, numbers, report.seed + n) for n, tenant in enumerate(mixed)]
-    for user in crowd:
-        user.favourite = FAVOURITES[report.mutant][1]
-    shared = tenants[len(MIXED) : len(MIXED) + len(FAIR)]
-    crowd += [FairUser(tenant, proxy.port, users, numbers, 0) for tenant in shared]
-    for user in crowd:
-        user.start()
-    with officials(world, users, proxy.port, tenants[len(MIXED) + len(FAIR) :], clients):
-        time.sleep(WARM_S)
-        nemesis = Nemesis(world, proxy, world.journal, report.seed, FAVOURITES[report.mutant][0])
+class Run:
+    """The phases of a run, with all that goes on during each.
+
+    Args:
+        tenants: Those who compare their shares, then others; official clients have the last.
+    """
+
+    def __init__(self, world: World, tenants: list[Tenant], report: Report):
+        self.world, self.tenants, self.report = world, tenants, report
+        self.users = Journal(world.place / "clients", "user")
+        self.proxy = Proxy(world.port, world.journal, report.seed)
+        self.proxy.rate = 0.02
+        self.watch = Watch(world)
+        checks = Journal(world.place / "checks", "checker")
+        self.asking = {t.name: Asking(t, world.port, checks, patience_s=PATIENCE_S) for t in tenants}
+
+    def go(self, clients: list[Path]) -> None:
+        """Warm up, harm, heal, drain, look, restart, look again, stop, and look at the disk."""
+        num_ours = len(self.tenants) - len(clients)
+        crowd = self.crowd(self.tenants[:num_ours])
+        with officials(self.world, self.users, self.proxy.port, self.tenants[num_ours:], clients):
+            time.sleep(WARM_S)
+            self.harm()
+            if self.report.found:
+                return
+            self.world.end_rival()
+            for user in crowd:
+                user.stopping.set()
+        deadline = time.monotonic() + LAST_S
+        for user in crowd:
+            user.join(max(0.0, deadline - time.monotonic()))
+        self.look()
+
+    def crowd(self, tenants: list[Tenant]) -> list[User]:
+        """Users at work, one for each tenant."""
+        numbers, seed, port = itertools.count(1), self.report.seed, self.proxy.port
+        crowd = [
+            (FairUser if tenant.name in FAIR else User)(tenant, port, self.users, numbers, seed + n)
+            for n, tenant in enumerate(tenants)
+        ]
+        for user in crowd:
+            user.start()
+        return crowd
+
+    def harm(self) -> None:
+        """Let harm be done for as long as asked for; to a mutant only until its mistake is found."""
+        report, aims = self.report, Aims(self.world, self.asking)
+        aim = aims.deeds.get(report.mutant)
+        if report.mutant and aim is None:
+            return  # what brings it to light comes later
+        nemesis = Nemesis(self.world, self.proxy, self.world.journal, report.seed, aim)
+        self.watch.start()
         nemesis.start()
-        wait_for_harm(world, report)
+        deadline = time.monotonic() + report.seconds
+        while time.monotonic() < deadline and not report.found:
+            time.sleep(LOOK_S)
+            if report.mutant:
+                report.found = at_once(self.evidence())
         nemesis.stopping.set()
         nemesis.join()
-        world.end_rival()
-        for user in crowd:
-            user.stopping.set()
-    for user in crowd:
-        user.join(60)
-    drained = drain(world, tenants)
-    again = restarted(world, tenants)
-    leaks = stopped(world)
-    evidence = Evidence(
-        clients=list(read(users.file)),
-        harm=list(read(world.journal.file)),
-        points=list(read(world.points / "journal")),
-        overlaps=list(read(world.points / "overlaps")),
-        states=drained,
-        again=again,
-        database=world.data / "coldplate.db",
-        blobs=world.data / "blobs",
-        leaks=leaks,
-    )
-    report.found = violations(evidence)
-    tell(report, evidence, fairness(evidence))
 
-
-def wait_for_harm(world: World, report: Report) -> None:
-    """Let harm be done for as long as asked for; for a mutant only until two drivers have met."""
-    deadline = time.monotonic() + report.seconds
-    while time.monotonic() < deadline:
-        time.sleep(0.5)
-        if report.mutant and (world.points / "overlaps").exists():
+    def look(self) -> None:
+        """Hold everything against everything, now that it is quiet."""
+        try:
+            drained = drain(self.asking)
+        except Unknown as error:
+            told = self.world.log("server")[-2000:]
+            self.report.found = [Violation("I1", f"{error} was not answered when all was quiet.\n{told}")]
             return
+        self.watch.stopping.set()
+        sample(self.world, "idle")
+        again = restarted(self.world, self.asking)
+        evidence = self.evidence(drained, again)
+        evidence.leaks = [*stopped(self.world), *grown(evidence.harm)]
+        self.report.found = violations(evidence)
+        tell(self.report, evidence, fairness(evidence))
+
+    def evidence(self, states: States | None = None, again: States | None = None) -> Evidence:
+        """All that was written down until now."""
+        return Evidence(
+            clients=list(read(self.users.file)),
+            harm=list(read(self.world.journal.file)),
+            points=list(read(self.world.points / "journal")),
+            overlaps=list(read(self.world.points / "overlaps")),
+            states=states or {},
+            again=again or {},
+            database=self.world.data / "coldplate.db",
+            blobs=self.world.data / "blobs",
+            leaks=[],
+        )
 
 
 @contextlib.contextmanager
 def officials(
     world: World, users: Journal, port: int, tenants: list[Tenant], clients: list[Path]
 ) -> Iterator[None]:
-    """Official clients at work inside the block; each has the time to end what it does."""
+    """Official clients at work inside the block; they have some time to end what they do."""
     stop, processes = world.place / "stop", []
     for number, (tenant, python) in enumerate(zip(tenants, clients, strict=True), 1):
         url = f"http://127.0.0.1:{port}"
@@ -142,18 +182,23 @@ def officials(
         yield
     finally:
         stop.touch()
+        deadline = time.monotonic() + LAST_S
         for process in processes:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(30)
+                process.wait(max(0.0, deadline - time.monotonic()))
             process.kill()
             process.wait()
 
 
-def drain(world: World, tenants: list[Tenant]) -> dict[str, str]:
-    """The states of all jobs, once every one has ended; or none has for so long that something is stuck."""
+def drain(asking: Mapping[str, Asking]) -> States:
+    """The states of all jobs, once every one has ended; or none has for so long that something is stuck.
+
+    Raises:
+        Unknown: The server does not answer.
+    """
     ended, since = -1, time.monotonic()
     while True:
-        states = every_state(world, tenants)
+        states = every_state(asking)
         now_ended = sum(state in FINAL for state in states.values())
         if now_ended > ended:
             ended, since = now_ended, time.monotonic()
@@ -162,38 +207,34 @@ def drain(world: World, tenants: list[Tenant]) -> dict[str, str]:
         time.sleep(0.5)
 
 
-def every_state(world: World, tenants: list[Tenant]) -> dict[str, str]:
+def every_state(asking: Mapping[str, Asking]) -> States:
     """The states of all jobs of all tenants, as the API lists them; without the proxy."""
     pages = []
-    for tenant in tenants:
-        asking = Asking(tenant, world.port, Journal(world.place / "checks", "checker"))
+    for asks in asking.values():
         for offset in itertools.count(0, PAGE):
-            _, page = asking.ask("GET", f"/jobs?limit={PAGE}&offset={offset}&exclude_params=true")
+            _, page = asks.ask("GET", f"/jobs?limit={PAGE}&offset={offset}&exclude_params=true")
             pages.append(page)
             if len(json.loads(page)["jobs"]) < PAGE:
                 break
     return states_of(pages)
 
 
-def restarted(world: World, tenants: list[Tenant]) -> dict[str, str]:
+def restarted(world: World, asking: Mapping[str, Asking]) -> States:
     """The states of all jobs after a stop and a start."""
     world.stop()
     world.start("server")
     world.wait_until_ready()
     with contextlib.suppress(Unknown):
-        return every_state(world, tenants)
+        return every_state(asking)
     return {}
 
 
 def stopped(world: World) -> list[str]:
     """Stop everything; what is left of it is a leak."""
-    server = psutil.Process(world.processes["server"].pid)
-    leaks = [f"The server has {server.num_fds()} open files."] if server.num_fds() > 100 else []
     below = world.children()
     world.stop()
     _, alive = psutil.wait_procs(below, timeout=5)
-    leaks += [f"Process {process.pid} ({process.name()}) outlived the server." for process in alive]
-    return leaks
+    return [f"Process {process.pid} ({process.name()}) outlived the server." for process in alive]
 
 
 def free_port() -> int:

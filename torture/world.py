@@ -11,6 +11,7 @@ import threading
 import time
 import urllib.request
 from collections import deque
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from coldplate.domain.user import EVERYWHERE, Role, User
 from coldplate.settings import Settings
 from coldplate.store.store import Store
 from torture.asking import Tenant
+from torture.claims import Claims
 from torture.journal import Journal, Tail
 
 ROOT = Path(__file__).parents[1]
@@ -50,7 +52,7 @@ class World:
         self.small_disk = self._mount()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._points, self._begun = Tail(self.points / "journal"), deque(maxlen=12)
-        self._keeping = threading.Event()
+        self._kept: set[str] = set()  # roles whose processes come back
         self._keepers: list[threading.Thread] = []
 
     # --- the disk -----------------------------------------------------------------------------
@@ -83,13 +85,14 @@ class World:
     def settle(self, names: list[str]) -> list[Tenant]:
         """Make an instance and a user with a key for each name."""
         self.data.mkdir(parents=True, mode=0o700)
-        settings, now = Settings(data=self.data), datetime.now(UTC)
+        settings, now, shares = Settings(data=self.data), datetime.now(UTC), list(FAIR.values())
         with contextlib.closing(Store(settings.database_url)) as store:
             store.migrate()
             auth, tenants = Auth(store, settings), []
             for name in names:
                 crn = make_crn(name, "main")
-                store.add_instance(Instance(crn, name=name, account=name, allocation_s=FAIR.get(name)))
+                share = FAIR.get(name, shares[len(tenants) % len(shares)])
+                store.add_instance(Instance(crn, name=name, account=name, allocation_s=share))
                 store.add_user(User("ada", name, now, roles={EVERYWHERE: Role.MANAGER}))
                 tenants.append(Tenant(name, auth.issue_key("ada", name, "torture"), crn))
         return tenants
@@ -98,7 +101,7 @@ class World:
 
     def start(self, role: str) -> None:
         """Start the server or the rival, and keep it: it comes back whenever it dies."""
-        self._keeping.set()
+        self._kept.add(role)
         self._spawn(role)
         keeper = threading.Thread(target=self._keep, args=(role,), daemon=True)
         keeper.start()
@@ -119,18 +122,19 @@ class World:
         self.journal.write("started", role=role, pid=self.processes[role].pid)
 
     def _keep(self, role: str) -> None:
-        while self._keeping.is_set():
+        while True:
             code = self.processes[role].wait()
-            if self._keeping.is_set():
-                self.journal.write("died", role=role, code=code)
-                self._spawn(role)
-                if role == "server":
-                    threading.Thread(target=self._see_it_answer, daemon=True).start()
+            if role not in self._kept:
+                return
+            self.journal.write("died", role=role, code=code)
+            self._spawn(role)
+            if role == "server":
+                threading.Thread(target=self._see_it_answer, daemon=True).start()
 
     def _see_it_answer(self) -> None:
         """Write down how long a server took to its first answer; of one that died before, nothing."""
         process, began = self.processes["server"], time.monotonic()
-        while process.poll() is None and self._keeping.is_set():
+        while process.poll() is None and self._kept:
             with contextlib.suppress(OSError):
                 urllib.request.urlopen(f"http://127.0.0.1:{self.port}/metrics", timeout=1).read()
                 self.journal.write("ready", took_s=time.monotonic() - began)
@@ -139,7 +143,7 @@ class World:
 
     def stop(self) -> None:
         """End all in the ordinary way, rivals first; nothing comes back."""
-        self._keeping.clear()
+        self._kept.clear()
         for process in reversed(self.processes.values()):
             process.send_signal(signal.SIGCONT)
             process.terminate()
@@ -153,23 +157,33 @@ class World:
         self._keepers.clear()
 
     def end_rival(self) -> None:
-        """Kill the rival for good, in the midst of a job if it can be: what it ran has to be found lost."""
-        deadline, server = time.monotonic() + BUSY_S, self.processes["server"]
-        while time.monotonic() < deadline and not self.drivers("rival"):
-            server.send_signal(signal.SIGSTOP)  # it takes all the work, being the quicker one
-            pause = time.monotonic() + ALONE_S
-            while time.monotonic() < pause and not self.drivers("rival"):
-                time.sleep(0.01)
-            if not self.drivers("rival"):
-                server.send_signal(signal.SIGCONT)  # it may have been stopped while it held the database
-                time.sleep(0.5)
-        self._keeping.clear()
+        """Kill the rival for good, with a job that it has claimed if it can be: that has to be found lost."""
+        claims = Claims(self.points / "journal")
+        deadline, rival = time.monotonic() + BUSY_S, self.processes["rival"]
+        while time.monotonic() < deadline and not claims.of(rival.pid):
+            with self.server_stopped():  # it takes all the work, being the quicker one
+                pause = time.monotonic() + ALONE_S
+                while time.monotonic() < pause and not claims.of(rival.pid):
+                    time.sleep(0.01)
+            if not claims.of(rival.pid):
+                time.sleep(0.5)  # the server may have been stopped while it held the database
+            rival = self.processes["rival"]
+        self._kept.discard("rival")
         rival = self.processes.pop("rival")
         rival.send_signal(signal.SIGCONT)
         rival.kill()
         rival.wait()
-        server.send_signal(signal.SIGCONT)
-        self._keeping.set()
+        self.journal.write("ended rival", jobs=sorted(claims.of(rival.pid)))
+
+    @contextlib.contextmanager
+    def server_stopped(self) -> Iterator[None]:
+        """The server does nothing inside the block."""
+        server = self.processes["server"]
+        server.send_signal(signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            server.send_signal(signal.SIGCONT)
 
     def wait_until_ready(self) -> float:
         """Wait until the server answers; gives the moment."""
