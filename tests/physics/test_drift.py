@@ -357,12 +357,11 @@ def sliced(circuit, backend) -> QuantumCircuit:
         slots.append(((2 * stop - taken) / 2, place, stop - taken, stop, one, qubits))
     slots.sort(key=lambda slot: (round(slot[0] / NS, 3), slot[1]))
     found, now = circuit.copy_empty_like(), slots[0][2]
+    gates = [(start, stop, tuple(sorted(q))) for _, _, start, stop, _, q in slots if len(q) == 2]
     edges = sorted({round(edge / NS, 3) for slot in slots for edge in (slot[0], slot[2], slot[3])})
     for edge in edges:
         inside = (now + edge * NS) / 2
-        busy = {
-            tuple(sorted(q)) for _, _, start, stop, _, q in slots if len(q) == 2 and start < inside < stop
-        }
+        busy = {pair for start, stop, pair in gates if start < inside < stop}
         for pair, rate in rates.items():
             if pair not in busy:
                 found.cp(-2 * np.pi * rate * (edge * NS - now), *pair)
