@@ -68,7 +68,8 @@ def must_have(job: Job) -> Iterator[tuple[str, int, str]]:
 
 def may_have(job: Job) -> list[str]:
     """The keys of files that belong to a job, if they exist."""
-    return [job.params_key, *(job.attempt_key(kind) for kind in ("result", "artifacts", "log", "interim"))]
+    of_attempt = (job.attempt_key(kind) for kind in ("result", "artifacts", "log", "interim"))
+    return [job.params_key, job.code_key, *of_attempt]
 
 
 def damage(file: Path, size: int, sha256: str) -> str | None:

@@ -109,9 +109,10 @@ class ProgramExists(ColdplateError):
 
 
 class ProgramNotRun(ColdplateError):
-    """An uploaded program is kept, but not run."""
+    """An uploaded program is kept, but not run: the operator has not allowed it, or the machine can't."""
 
-    code, http, solution = 4052, 403, "Run the code where your client runs, and send circuits."
+    code, http = 4052, 403
+    solution = "Run the code where your client runs and send circuits, or ask the operator about run_uploads."
 
 
 class UnknownSession(ColdplateError):
@@ -235,6 +236,12 @@ class DynamicInEstimator(JobFailure):
     """A dynamic circuit was given to the estimator."""
 
     code, solution = 1522, "Use the sampler or the executor for dynamic circuits."
+
+
+class ProgramRaised(JobFailure):
+    """An uploaded program raised an error, or ended itself."""
+
+    code, solution = 5203, "Correct the program; the job's log has the traceback."
 
 
 class TooWide(JobFailure):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 import msgspec
 
@@ -19,7 +20,8 @@ from coldplate.domain.job import Job, JobId, JobState
 from coldplate.domain.provider import providers
 from coldplate.domain.query import JobFilter
 from coldplate.domain.session import Mode, SessionId, Ttls
-from coldplate.domain.submission import MAX_COST_S, Submission
+from coldplate.domain.submission import MAX_COST_S, Submission, UploadedSubmission
+from coldplate.domain.uploads import Upload
 from coldplate.errors import BadRequest, SessionClosed, UnknownBackend, UnknownInstance, UnknownJob
 from coldplate.ids import could_be_id
 from coldplate.service import Service
@@ -72,15 +74,19 @@ class OldSubmission(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         """Whether a session shall begin."""
         return FirstJob(self.session_time) if self.start_session and not self.session_id else None
 
-    def to_submission(self, backend: str) -> Submission:
+    def to_submission(self, backend: str, upload: Upload | None) -> Submission:
         """The same request as the service takes it.
+
+        Args:
+            upload: The program, if a user uploaded it.
 
         Raises:
             BadRequest: It asks for a strategy that this server doesn't have.
         """
         if self.channel_strategy not in STRATEGIES:
             raise BadRequest(f"channel_strategy {self.channel_strategy!r:.40} is not offered by this server.")
-        return Submission(
+        kind = Submission if upload is None else partial(UploadedSubmission, upload=upload)
+        return kind(
             program_id=self.program_id,
             backend=backend,
             params=self.params,
@@ -101,9 +107,11 @@ class Legacy:
         clock: The time, UTC.
     """
 
-    def __init__(self, *, service: Service, store: Store, auth: Auth, clock: Callable[[], datetime]):
+    def __init__(
+        self, *, service: Service, store: Store, auth: Auth, clock: Callable[[], datetime], uploads: Uploads
+    ):
         self._service, self._store, self._auth, self._clock = service, store, auth, clock
-        self.uploads = Uploads(store=store, clock=clock)
+        self.uploads = uploads
 
     # --- who ------------------------------------------------------------------------------------
 
@@ -176,15 +184,16 @@ class Legacy:
         A job for a session that has ended is accepted, too, and has failed: these clients expect that.
         """
         who = self.acting(who, asked.provider)
-        self.uploads.refuse_to_run(who, asked.program_id)
-        submission = asked.to_submission(asked.backend or self._least_busy(who))
+        upload = self.uploads.to_run(who, asked.program_id)
+        submission = asked.to_submission(asked.backend or self._least_busy(who), upload)
         try:
             job = self._service.draft(who, submission, params, caller=caller)
         except SessionClosed as error:
             job = self._too_late(who, submission, params, caller=caller, error=error)
         if asked.first_job is not None:
             job = self._with_session(who, job, asked.first_job, fingerprint=fingerprint)
-        return self._service.keep(job, params, fingerprint=fingerprint)
+        code = None if upload is None else self.uploads.code(who, upload)
+        return self._service.keep(job, params, fingerprint=fingerprint, code=code)
 
     def _with_session(self, who: Principal, job: Job, wish: FirstJob, *, fingerprint: str) -> Job:
         """A session whose id is that of its first job; a repeated POST finds the one that it made.

@@ -42,6 +42,7 @@ from coldplate.scheduler.loop import Loop
 from coldplate.service import Service
 from coldplate.settings import Settings
 from coldplate.store.store import Store
+from coldplate.uploads import Uploads
 from coldplate.workers.local import LocalPool
 
 BACKLOG = 2048  # connections that wait to be accepted
@@ -115,7 +116,8 @@ def build(settings: Settings) -> Running:
         loop = Loop(store=store, pool=pool, blobs=blobs, settings=settings, changes=changes, clock=now)
         loop.start()
         stack.callback(loop.stop)
-        legacy = Legacy(service=service, store=store, auth=auth, clock=now)
+        uploads = Uploads(store=store, clock=now, run=settings.run_uploads)
+        legacy = Legacy(service=service, store=store, auth=auth, clock=now, uploads=uploads)
         app = build_app(service, settings, changes, legacy)
         offer_metrics(app, store, pool)
         return Running(settings, store, auth, service, pool, app, stack.pop_all())
@@ -227,6 +229,8 @@ def serve(settings: Settings, *, on_ready: Callable[[str], None], with_parent: b
         CannotStart: The address is taken, or the certificate or the catalog can't be used.
         DataDirUnusable: Another server uses it, or it can't be written to.
     """
+    if settings.run_uploads:
+        log.warning("Programs that users upload are run (run_uploads): who has a key can run code here.")
     if bool(settings.tls_cert) != bool(settings.tls_key):
         raise CannotStart("tls_cert and tls_key go together.", solution="Give both, or neither.")
     for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn hands a signal on when it has stopped

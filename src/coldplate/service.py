@@ -20,7 +20,6 @@ from coldplate.domain import submission
 from coldplate.domain.backend import BackendRecord, check_calibration
 from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobId, JobState
-from coldplate.domain.options import check_params
 from coldplate.domain.query import JobFilter, Workload, WorkloadFilter
 from coldplate.domain.reservation import as_is
 from coldplate.domain.session import Mode, Session, SessionId, SessionState, Ttls, settle
@@ -117,7 +116,7 @@ class Service:
         instance = scope(who, Role.WRITER)
         submission.check(s)
         backend = self.backend(who, s.backend)
-        check_params(s.program_id, params)
+        submission.check_inputs(s, params)
         if s.calibration_id is not None:
             check_calibration(backend, s.calibration_id)
         session = None if s.session_id is None else self._session_for(who, s.session_id, backend)
@@ -142,8 +141,10 @@ class Service:
             ),
         )
 
-    def keep(self, job: Job, params: bytes, *, fingerprint: str) -> Job:
+    def keep(self, job: Job, params: bytes, *, fingerprint: str, code: bytes | None = None) -> Job:
         """Store a draft, params first: a job without its params can't exist, the reverse is swept up."""
+        if code is not None:
+            self._shelf.put_code(job, code)
         size, sha256 = self._shelf.put_params(job, params)
         passing("T2-params-stored", job=job.id)
         job = replace(job, params_size=size, params_sha256=sha256)
@@ -250,7 +251,8 @@ class Service:
         if state is JobState.RUNNING:
             self._stop(job.id, job.fence)
         elif state is JobState.CANCELLED and job.reason_code != RanTooLong.code:
-            self._forget_inputs(job)
+            if job.private:
+                self._shelf.take_params(job)
         else:
             raise JobNotCancellable(f"Job {id} has already ended: {state}.")
 
@@ -271,10 +273,6 @@ class Service:
             raise JobNotFinished(f"Job {id} is running.")
         self._store.delete_job(job.id)
         self._shelf.take_all(job)
-
-    def _forget_inputs(self, job: Job) -> None:
-        if job.private:
-            self._shelf.take_params(job)
 
     # --- sessions -----------------------------------------------------------------------------
 

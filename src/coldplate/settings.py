@@ -57,6 +57,10 @@ class Settings(BaseSettings):
     private_grace_s: float = Field(
         default=60.0, ge=0, description="re-read grace of a private job's results, seconds"
     )
+    run_uploads: bool = Field(
+        default=False,
+        description="run the Python programs that users upload; read docs/recipes/clients-of-2023.md first",
+    )
     log_format: str = Field(default="console", pattern="^(console|json)$", description="console or json")
 
     @classmethod

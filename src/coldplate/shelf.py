@@ -25,8 +25,15 @@ class Shelf:
         Raises:
             Unavailable: There is no room for them.
         """
+        return self._put(job.params_key, params)
+
+    def put_code(self, job: Job, code: bytes) -> None:
+        """Store the program of a job, when a user uploaded it; for errors see `put_params`."""
+        self._put(job.code_key, code)
+
+    def _put(self, key: str, data: bytes) -> tuple[int, str]:
         try:
-            return self._blobs.put(job.params_key, params)
+            return self._blobs.put(key, data)
         except OSError as error:  # nothing refers to them yet, so that a repeat does no harm
             raise Unavailable(f"The job's inputs can't be stored ({error.strerror}).") from error
 
@@ -83,8 +90,9 @@ class Shelf:
         self._verified.add(key)
 
     def take_params(self, job: Job) -> None:
-        """Take a job's params away."""
+        """Take a job's params away, and its program if a user uploaded that."""
         self._blobs.delete(job.params_key)
+        self._blobs.delete(job.code_key)
 
     def take_result(self, job: Job) -> None:
         """Take a job's result away, and what was kept beside it."""
@@ -93,5 +101,5 @@ class Shelf:
 
     def take_all(self, job: Job) -> None:
         """Take everything of a job away."""
-        for kind in ("params", "result", "artifacts", "log", "interim"):
+        for kind in ("params", "code", "result", "artifacts", "log", "interim"):
             self._blobs.delete(f"{kind}/{job.id}")

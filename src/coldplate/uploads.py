@@ -1,6 +1,7 @@
-"""The verbs that clients of 2023 have for programs of their own: upload, list, change, share, delete.
+"""The verbs that clients of 2023 have for programs of their own: upload, list, change, share, delete, run.
 
-Programs are kept and shown, never run here: they are code, and this server runs none of its users' code.
+Programs are code. The server keeps and shows them, and runs none of its users' code unless its operator has
+switched that on.
 """
 
 from __future__ import annotations
@@ -23,10 +24,11 @@ class Uploads:
 
     Args:
         clock: The time, UTC.
+        run: Whether the operator has them run.
     """
 
-    def __init__(self, *, store: Store, clock: Callable[[], datetime]):
-        self._store, self._clock = store, clock
+    def __init__(self, *, store: Store, clock: Callable[[], datetime], run: bool):
+        self._store, self._clock, self._run = store, clock, run
 
     def add(self, who: Principal, **fields: object) -> Upload:
         """Keep a program.
@@ -67,14 +69,22 @@ class Uploads:
         """Delete a program of one's own."""
         self._store.delete_upload(self._mine(who, id).id)
 
-    def refuse_to_run(self, who: Principal, id: str) -> None:
-        """Say of an uploaded program that it is not run; nothing for any other id.
+    def to_run(self, who: Principal, id: str) -> Upload | None:
+        """An uploaded program, text and all, that the asker may run; None for any other id.
 
         Raises:
-            ProgramNotRun: It is one.
+            ProgramNotRun: It is one, and the operator has not allowed that.
         """
-        if could_be_id(id) and any(one.id == id for one in self._store.uploads(who.account, who.user)):
+        if not could_be_id(id):
+            return None
+        found = next((one for one in self._store.uploads(who.account, who.user) if one.id == id), None)
+        if found is not None and not self._run:
             raise ProgramNotRun(f"Program {id} is kept here, but uploaded programs are not run.")
+        return found
+
+    def code(self, who: Principal, upload: Upload) -> bytes:
+        """A program as its job has it: later changes are not that job's."""
+        return msgspec.json.encode({"source": upload.data, "shown": upload.user == who.user})
 
     def _mine(self, who: Principal, id: str) -> Upload:
         found = self.read(who, id)

@@ -17,6 +17,7 @@ from coldplate.errors import BadInput, NotIsa
 # Methods that Qiskit no longer has, and what does their work.
 LAYOUTS = {"noise_adaptive": "sabre"}
 ROUTINGS = {"stochastic": "sabre"}
+TRANSLATIONS = {"unroller": "translator"}
 STANDARD = frozenset(get_standard_gate_name_mapping())
 CONTROL_FLOW = {
     "if_else": IfElseOp,
@@ -37,7 +38,8 @@ class Compiling:
     Attributes:
         level: 0 does the least, 3 the most.
         initial_layout: Physical qubit of each of the circuit's; None: chosen.
-        layout_method, routing_method: Names as users know them.
+        layout_method, routing_method, translation_method: Names as users know them.
+        scheduling_method: When gates that may wait begin, with delays before; None: there are no delays.
         approximation_degree: 1 is exact.
         coupling: Pairs of qubits that a simulator shall have; None: any.
         basis_gates: Names of gates that a simulator shall have; None: any.
@@ -48,6 +50,8 @@ class Compiling:
     initial_layout: tuple[int, ...] | None = None
     layout_method: str | None = None
     routing_method: str | None = None
+    translation_method: str | None = None
+    scheduling_method: str | None = None
     approximation_degree: float | None = None
     coupling: tuple[tuple[int, int], ...] | None = None
     basis_gates: tuple[str, ...] | None = None
@@ -109,6 +113,8 @@ def pass_manager(how: Compiling, target: Target, *, simulator: bool, seed: int |
             initial_layout=None if how.initial_layout is None else list(how.initial_layout),
             layout_method=LAYOUTS.get(how.layout_method or "", how.layout_method),
             routing_method=ROUTINGS.get(how.routing_method or "", how.routing_method),
+            translation_method=TRANSLATIONS.get(how.translation_method or "", how.translation_method),
+            scheduling_method=how.scheduling_method,
             approximation_degree=1.0 if how.approximation_degree is None else how.approximation_degree,
             seed_transpiler=seed,
         )

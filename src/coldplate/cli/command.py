@@ -63,11 +63,15 @@ def serve(
     ] = None,
     tls_key: Annotated[Path | None, typer.Option(help="PEM private key.")] = None,
     slots: Annotated[int | None, typer.Option(help="Job processes at the same time [2].")] = None,
+    run_uploads: Annotated[
+        bool, typer.Option("--run-uploads", help="Run the Python programs that users upload: a risk.")
+    ] = False,
     with_parent: Annotated[bool, typer.Option("--with-parent", hidden=True)] = False,
 ) -> None:
     """Serve until Ctrl-C. The first start makes an instance and an API key."""
     given = {"host": host, "port": port, "data": data, "catalog": catalog, "slots": slots}
     given |= {"tls_cert": tls_cert, "tls_key": tls_key}
+    given |= {"run_uploads": run_uploads or None}
     settings = read_settings(given)
     from coldplate import logs, server  # 1 s
 

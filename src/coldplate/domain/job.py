@@ -93,6 +93,11 @@ class Job:
         """Where the params bytes are."""
         return f"params/{self.id}"
 
+    @property
+    def code_key(self) -> str:
+        """Where the text of its program is, if a user uploaded that."""
+        return f"code/{self.id}"
+
     def attempt_key(self, kind: str) -> str:
         """Where an attempt's bytes are (`result`, `log`); a stale attempt can't overwrite another's."""
         return f"{kind}/{self.id}/{self.fence}"

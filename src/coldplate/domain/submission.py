@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from coldplate.domain.options import check_params, read_object
 from coldplate.domain.options_runner import RUNNERS
+from coldplate.domain.uploads import Upload
 from coldplate.errors import BadRequest, TagTooLong, TooManyTags, UnknownProgram
 
 PROGRAMS = ("sampler", "estimator", "executor", "noise-learner", "calibrate", *RUNNERS)
@@ -34,6 +36,12 @@ class Submission(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     calibration_id: str | None = None
 
 
+class UploadedSubmission(Submission, frozen=True, kw_only=True):
+    """A request to run a program that a user uploaded; no client can write it."""
+
+    upload: Upload
+
+
 def check(submission: Submission) -> None:
     """Refuse an envelope that no backend or session could make right.
 
@@ -44,7 +52,7 @@ def check(submission: Submission) -> None:
     """
     for name in ("program_id", "backend", "session_id", "log_level", "runtime", "calibration_id"):
         check_text(getattr(submission, name) or "", name=name)
-    if submission.program_id not in PROGRAMS:
+    if submission.program_id not in PROGRAMS and not isinstance(submission, UploadedSubmission):
         raise UnknownProgram(f"Program {submission.program_id!r} does not exist.")
     dry = (submission.backend or "").startswith(MOCK)
     if submission.program_id == IN_SESSIONS and submission.session_id is None and not dry:
@@ -55,6 +63,18 @@ def check(submission: Submission) -> None:
     check_length(submission.calibration_id, most=MAX_CALIBRATION, name="calibration_id")
     if submission.cost is not None and not 0 <= submission.cost <= MAX_COST_S:
         raise BadRequest(f"cost is {submission.cost} s, not from 0 to {MAX_COST_S} s.")
+
+
+def check_inputs(submission: Submission, params: bytes) -> None:
+    """Refuse params whose options can't be honoured; an uploaded program takes any names it likes.
+
+    Raises:
+        BadRequest: They are not an object; for the service's own programs see `options.check_params`.
+    """
+    if isinstance(submission, UploadedSubmission):
+        read_object(params)
+    else:
+        check_params(submission.program_id, params)
 
 
 def log_level(submission: Submission) -> str:
@@ -75,6 +95,8 @@ def cost_s(submission: Submission, *, most_s: int) -> int:
     >>> cost_s(Submission("sampler", "fake", msgspec.Raw(b"{}"), cost=300), most_s=200)
     200
     """
+    if isinstance(submission, UploadedSubmission):
+        most_s = min(most_s, submission.upload.cost or most_s)
     return min(submission.cost or MAX_COST_S, most_s)
 
 

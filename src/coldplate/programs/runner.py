@@ -21,6 +21,7 @@ from coldplate.domain.options_runner import CIRCUITS, settle_runner
 from coldplate.engine import sampler
 from coldplate.engine.options import Execution, SamplerOptions
 from coldplate.engine.quasi import counted
+from coldplate.engine.readout import measured
 from coldplate.engine.seeds import origin
 from coldplate.errors import BadInput
 from coldplate.programs.legacy import layout
@@ -53,15 +54,21 @@ def run(params: bytes, backend: Backend, context: Context) -> Answer:
     start = origin(settings["seed_simulator"], context.seed, now=datetime.now(UTC))
     seed = settings["seed_transpiler"]
     circuits = compiled(
-        given,
+        begun(given, fields, reader),
         compiling(settings),
         backend.target,
         simulator=backend.simulator,
         seed=(start.seed if seed is None else seed) % 2**31,
     )
+    if settings["init_circuit"] is None:
+        circuits = [reset(circuit, settings["init_num_resets"]) for circuit in circuits]
     for circuit in circuits:
         check_isa(circuit, backend.target, simulator=backend.simulator)
-    options = SamplerOptions(default_shots=settings["shots"], execution=execution(settings, backend))
+    options = SamplerOptions(
+        default_shots=settings["shots"],
+        execution=execution(settings, backend),
+        m3=settings["measurement_error_mitigation"],
+    )
     nothing = BindingsArray(None, shape=())
     pubs = [SamplerPub(circuit, nothing, validate=False) for circuit in circuits]
     for_twirls, for_shots = start.generators()
@@ -95,6 +102,39 @@ def circuits_of(fields: Mapping[str, Any], reader: Reader) -> list[QuantumCircui
     return found
 
 
+def begun(
+    circuits: Sequence[QuantumCircuit], fields: Mapping[str, Any], reader: Reader
+) -> Sequence[QuantumCircuit]:
+    """Circuits with the one before each that prepares its qubits, when there is one.
+
+    Raises:
+        BadInput: It is wider than a circuit, or has classical bits or parameters.
+    """
+    if fields.get("init_circuit") is None:
+        return circuits
+    first = reader.read(fields["init_circuit"])
+    if first.num_clbits or first.num_parameters:
+        raise BadInput("The init_circuit has classical bits, or parameters without values.")
+    found = []
+    for index, circuit in enumerate(circuits):
+        if first.num_qubits > circuit.num_qubits:
+            raise BadInput(f"The init_circuit has {first.num_qubits} qubits, circuit {index} fewer.")
+        found.append(circuit.compose(first, range(first.num_qubits), front=True))
+    return found
+
+
+def reset(circuit: QuantumCircuit, times: int) -> QuantumCircuit:
+    """A circuit with resets before it, of each qubit that it uses."""
+    if not times:
+        return circuit
+    begun = circuit.copy_empty_like()
+    used = {qubit for instruction in circuit.data for qubit in instruction.qubits}
+    for qubit in sorted(used, key=circuit.qubits.index):
+        for _ in range(times):
+            begun.reset(qubit)
+    return begun.compose(circuit)
+
+
 def compiling(settings: Mapping[str, Any]) -> Compiling:
     """How circuits are compiled."""
     return Compiling(
@@ -103,6 +143,9 @@ def compiling(settings: Mapping[str, Any]) -> Compiling:
         initial_layout=layout(settings["initial_layout"]),
         layout_method=settings["layout_method"],
         routing_method=settings["routing_method"],
+        translation_method=settings["translation_method"],
+        scheduling_method=settings["transpiler_options.scheduling_method"],
+        approximation_degree=settings["transpiler_options.approximation_degree"],
     )
 
 
@@ -124,7 +167,7 @@ def experiment(
 ) -> dict[str, Any]:
     """What one circuit showed."""
     level = settings["meas_level"]
-    return {
+    told: dict[str, Any] = {
         "shots": settings["shots"],
         "success": True,
         "data": iq(pub) if level == 1 else bits(pub, memory=settings["memory"]),
@@ -134,6 +177,11 @@ def experiment(
         "status": "DONE",
         "header": header(circuit),
     }
+    if settings["measurement_error_mitigation"]:
+        told["data"] |= mitigated(pub)
+        shown = {str(qubit): clbit for clbit, qubit in measured(circuit).items()}
+        told["header"]["final_measurement_mapping"] = shown
+    return told
 
 
 def bits(pub: SamplerPubResult, *, memory: bool) -> dict[str, Any]:
@@ -149,6 +197,14 @@ def bits(pub: SamplerPubResult, *, memory: bool) -> dict[str, Any]:
         rows = np.concatenate(tables, axis=-1)[:, ::-1]
         found["memory"] = [hex(int("".join(map(str, row.astype(int))), 2)) for row in rows]
     return found
+
+
+def mitigated(pub: SamplerPubResult) -> dict[str, Any]:
+    """Quasi-probabilities by M3, in hexadecimal as counts are; without measurements there are none."""
+    found = pub.metadata["coldplate"].get("readout_mitigation", {})
+    quasi = found.get("quasi_probabilities", {})
+    told = {hex(int(text, 2)): value for text, value in quasi.items()}
+    return {"quasiprobabilities": told, "mitigation_overhead": found.get("mitigation_overhead", 1.0)}
 
 
 def iq(pub: SamplerPubResult) -> dict[str, Any]:

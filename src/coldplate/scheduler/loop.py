@@ -15,6 +15,7 @@ from coldplate.changes import Changes
 from coldplate.domain.job import Job
 from coldplate.domain.plan import AtLimit
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
+from coldplate.domain.submission import PROGRAMS
 from coldplate.errors import Unavailable
 from coldplate.failpoints import passing
 from coldplate.scheduler import endings
@@ -240,7 +241,7 @@ class Loop:
     # --- attempts ---------------------------------------------------------------------------------
 
     def _ticket(self, job: Job, until: float | None) -> Ticket:
-        settings = self._settings
+        settings, uploaded = self._settings, job.program not in PROGRAMS
         wall_s = min(job.cost_s, settings.max_execution_s)
         session = self._store.session(job.session) if job.session else None
         backend = self._store.backend(job.backend)
@@ -256,13 +257,14 @@ class Loop:
             params_key=job.params_key,
             result_key=job.attempt_key("result"),
             log_key=job.attempt_key("log"),
+            code_key=job.code_key if uploaded and settings.run_uploads else None,
             interim_key=job.attempt_key("interim"),
             blobs_root=str(self._blobs.root),
             catalog=None if settings.catalog is None else str(settings.catalog),
             log_level=job.log_level,
             in_session=in_session,
             calibration=job.calibration,
-            owner=None if job.private else job.instance,
+            owner=None if job.private or uploaded else job.instance,
             until=until,
             exclusive=exclusive,
             driving=driving,

@@ -43,7 +43,7 @@ def _is_spent(
 
 def is_taken_away(job: Job, kind: str, *, now: datetime, grace: timedelta) -> bool:
     """Whether a private job's params, result or artifacts must not exist any more."""
-    if kind == "params":
+    if kind in ("params", "code"):
         return job.state.final
     if kind in ("result", "artifacts"):
         read = job.results_read is not None and job.results_read + grace <= now

@@ -40,6 +40,7 @@ class Ticket:
     log_level: str = "WARNING"
     in_session: bool = False
     calibration: str | None = None
+    code_key: str | None = None  # where the text of an uploaded program is, if such programs are run
     interim_key: str | None = None  # None: nobody would read interim results
     owner: str | None = None  # for whose next jobs compiled programs are kept; None: for nobody's
     until: float | None = None  # monotonic: its processes are dead by then, unless the lease was renewed

@@ -14,16 +14,19 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import qiskit
 
 from coldplate.blobs import LocalBlobs
 from coldplate.circuits.backend import Backend
-from coldplate.errors import ColdplateError, JobFailure, LimitExceeded
+from coldplate.errors import ColdplateError, JobFailure, LimitExceeded, ProgramNotRun
 from coldplate.failpoints import passing
+from coldplate.ids import could_be_id
 from coldplate.programs import registry
 from coldplate.programs.registry import Context, Run
 from coldplate.workers import devices, receipts, sandbox
+from coldplate.workers.host import Code, Host
 from coldplate.workers.interim import Interim
 from coldplate.workers.pool import Limits, Receipt, Ticket
 from coldplate.workers.tally import Tally
@@ -70,7 +73,7 @@ def run_job(ticket: Ticket, *, find: Find = registry.find, load: Load = devices.
 
 def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Receipt:
     """The receipt of a job that ran to its end, its result stored."""
-    run = find(ticket.program)
+    run = uploaded(ticket, blobs) if could_be_id(ticket.program) else find(ticket.program)
     params = read_params(ticket, blobs)
     backend = load(ticket.backend, None if ticket.catalog is None else Path(ticket.catalog))
     if ticket.exclusive:
@@ -100,6 +103,19 @@ def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Re
         result_sha256=sha256,
         metrics=versions() | answer.metrics | {"coldplate": tally.told()},
     )
+
+
+def uploaded(ticket: Ticket, blobs: LocalBlobs) -> Run:
+    """The program that a user uploaded, as something to run.
+
+    Raises:
+        ProgramNotRun: The operator has switched that off since.
+    """
+    if ticket.code_key is None:
+        raise ProgramNotRun(f"Program {ticket.program} was accepted, but uploaded programs are not run now.")
+    with blobs.open(ticket.code_key) as file:
+        code = msgspec.json.decode(file.read(), type=Code)
+    return Host(code, data=Path(ticket.blobs_root).parent, log_level=ticket.log_level).run
 
 
 def read_params(ticket: Ticket, blobs: LocalBlobs) -> bytes:

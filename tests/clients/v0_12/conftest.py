@@ -67,8 +67,9 @@ def authority(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def tls_server(authority):
-    """The same server with https of its own."""
-    with running_server(catalog=CATALOG, tls_cert=authority["chain"], tls_key=authority["key"]) as running:
+    """The same server with https of its own, which runs programs that users upload."""
+    tls = {"tls_cert": authority["chain"], "tls_key": authority["key"]}
+    with running_server(catalog=CATALOG, run_uploads=True, **tls) as running:
         yield running
 
 

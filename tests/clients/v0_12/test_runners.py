@@ -28,6 +28,19 @@ def test_qasm3_runner_takes_text(old):
     assert old.call("runners.qasm3_runner") == {"1": 7}
 
 
+def test_circuit_runner_mitigates_readout(old):
+    told = old.call("runners.mitigated")
+    assert told["sum"] == pytest.approx(1)
+    assert set(map(len, told["keys"])) == {2}
+    assert told["right"] > told["counted"] + 0.01
+
+
+@pytest.mark.slow  # this client asks every 3 s
+def test_provider_prepares_qubits_before_dynamic_circuits(old, old_server):
+    told = old.call("runners.prepared", token=old_server.key, url=f"{old_server.url}/api")
+    assert told == {"circuit": {"1": 50}, "resets": {"0": 50}}
+
+
 def test_option_that_is_not_offered_is_refused_by_name(old):
     with pytest.raises(ClientError, match="use_measure_esp"):
         old.call("runners.circuit_runner", use_measure_esp=True)

@@ -31,6 +31,7 @@ from coldplate.legacy import Legacy
 from coldplate.service import Service
 from coldplate.settings import Settings
 from coldplate.store.store import Store
+from coldplate.uploads import Uploads
 
 NOW = datetime(2026, 11, 24, 9, 30, tzinfo=UTC)
 LAB, SHOP = (
@@ -150,7 +151,8 @@ def api(tmp_path: Path, served: Served) -> Iterator[Api]:
         store.add_user(User(user, account, NOW, roles={EVERYWHERE: Role.MANAGER}))
     mine = auth.issue_key(user="ada", account="local", name="mine", expires=None)
     stranger = auth.issue_key(user="eve", account="other", name="theirs", expires=None)
-    legacy = Legacy(service=service, store=store, auth=auth, clock=clock)
+    uploads = Uploads(store=store, clock=clock, run=False)
+    legacy = Legacy(service=service, store=store, auth=auth, clock=clock, uploads=uploads)
     served.app = build_app(service, settings, changes, legacy)
     with httpx.Client(base_url=served.url, trust_env=False) as client:
         yield Api(client, service, store, blobs, mine, stranger, clock=clock, settings=settings)

@@ -4,6 +4,7 @@ from account import service
 from primitives import IDEAL, ghz
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit_ibm_provider import IBMProvider
+from qiskit_ibm_runtime.utils.runner_result import RunnerResult
 
 QASM = """
 OPENQASM 3.0;
@@ -58,3 +59,33 @@ def qasm3_runner():
     """A text of OpenQASM 3."""
     job = service().run("qasm3-runner", {"circuits": QASM, "shots": 7}, options={"backend": IDEAL})
     return job.result().get_counts()
+
+
+def mitigated(backend="emu_nairobi"):
+    """Quasi-probabilities of two qubits that are 1."""
+    circuit = QuantumCircuit(2)
+    circuit.x([0, 1])
+    circuit.measure_all()
+    inputs = {"circuits": circuit, "shots": 10_000, "measurement_error_mitigation": True}
+    job = service().run("circuit-runner", inputs, options={"backend": backend}, result_decoder=RunnerResult)
+    result = job.result()
+    quasi, counts = result.get_quasiprobabilities().binary_probabilities(), result.get_counts()
+    return {
+        "sum": sum(quasi.values()),
+        "keys": list(quasi),
+        "right": quasi["11"],
+        "counted": counts["11"] / 10_000,
+    }
+
+
+def prepared(token, url):
+    """A dynamic circuit with another before it, and with resets."""
+    device = IBMProvider(token=token, url=url).get_backend(IDEAL)
+    circuit, first = QuantumCircuit(1, 1), QuantumCircuit(1)
+    circuit.measure(0, 0)
+    first.x(0)
+    run = {"shots": 50, "dynamic": True}
+    return {
+        "circuit": device.run(circuit, init_circuit=first, **run).result().get_counts(),
+        "resets": device.run(circuit, init_num_resets=1, **run).result().get_counts(),
+    }
