@@ -17,6 +17,7 @@ from coldplate.engine.measuring import FLIPS, NEGATIVE, REGISTER, Plan
 from coldplate.engine.moments import moments, string_means
 from coldplate.engine.variants import Variant
 from coldplate.mitigation import trex
+from coldplate.mitigation.injected import unseen
 from coldplate.mitigation.trex import Readout
 
 Floats = NDArray[np.float64]
@@ -53,6 +54,10 @@ class Shown:
             sign = np.broadcast_to(item.side[NEGATIVE][..., None, None], (*bits.shape[:-1], 1))
             bits = pack_bits(np.concatenate([unpack_bits(bits, num_bits), sign], axis=-1))
         return cls(variant, bits, signed, num_bits + signed, outcome.metadata)
+
+    def unseen(self, means: Floats) -> Floats:
+        """Variances of means that the spread over randomizations does not show."""
+        return unseen(means, self.variant.draws, self.bits.shape[1])
 
     def masks(self, one: Plan) -> Words:
         """Which bits each string reads: its own, and the sign."""
@@ -129,6 +134,8 @@ def values(one: Plan, shown: Shown, damping: Damping, *, by_twirl: bool) -> tupl
         added = damping.variance(sums, means * scale)
         ensemble.flat[block.cells] = by_shots + added
         spread.flat[block.cells] = by_twirls + added
+        if by_twirl:
+            spread.flat[block.cells] += shown.unseen(means) @ sums.multiply(sums).T
     return evs, spread, ensemble
 
 

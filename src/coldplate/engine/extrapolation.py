@@ -19,7 +19,7 @@ from coldplate.engine.broadcast import Block
 from coldplate.engine.estimates import Damping, Shown, mean_variance, values
 from coldplate.engine.measuring import Plan
 from coldplate.engine.moments import string_means
-from coldplate.mitigation import trex
+from coldplate.mitigation import pea, trex
 from coldplate.mitigation.trex import Readout
 from coldplate.mitigation.zne import Fit, ZneOptions, choose, fit
 
@@ -107,6 +107,7 @@ class Fitted:
         groups: Means of groups with readout undone, shape ``(factors, params, groups, strings)``: those that
             tell errors over randomizations (True), and over all shots as one ensemble.
         paired: Whether the first are randomizations.
+        unseen: Variances that randomizations don't show, shape ``(factors, params, strings)``.
         models: Per extrapolator its fit of all strings of all parameter sets, at 0 and then at every point.
         choice: Which model each string takes at 0, shape ``(params, strings)``.
     """
@@ -116,6 +117,7 @@ class Fitted:
     coefficients: Floats
     groups: Mapping[bool, Floats]
     paired: bool
+    unseen: Floats
     models: tuple[Fit, ...]
     choice: NDArray[np.intp]
     damping: Damping
@@ -140,24 +142,22 @@ class Fitted:
         data = np.moveaxis(twirls.mean(axis=2), 0, -1)  # (params, strings, factors)
         shots = np.stack([grouped(one, block, each, terms, mixed=True) * scale for each in shown])
         groups = {True: twirls if enough else shots, False: shots}
-        number = shown[0].bits.shape[1] * shown[0].bits.shape[2]
-        raw = data / scale[:, None]
-        # of a binomial, a little widened, so that no string that never varied weighs without limit
-        errors = np.sqrt((1 - (raw * number / (number + 2)) ** 2) / number) * np.abs(scale)[:, None]
-        rows, lost = data.reshape(-1, len(shown)), np.isnan(scale)
-        errors = np.where(np.isnan(errors), 1.0, errors).reshape(rows.shape)
+        rows, lost = np.nan_to_num(data.reshape(-1, len(shown))), np.isnan(scale)
+        errors = data_errors(data, scale, shown)
         factors = [each.variant.factor for each in shown]
         models = tuple(
-            fit(name, factors, np.nan_to_num(rows), errors, (0, *options.points))
-            for name in options.extrapolators
+            fit(name, factors, rows, errors, (0, *options.points)) for name in options.extrapolators
         )
+        unseen = np.stack([each.unseen(data[..., factor]) for factor, each in enumerate(shown)])
         means = groups[True]
-        variances = np.stack([group_variance(each, paired=enough) for each in means], axis=-1)
-        choice = choose(models, np.nan_to_num(variances).reshape(rows.shape), 0).reshape(data.shape[:2])
+        variances = np.stack([group_variance(each, paired=enough) for each in means]) + unseen
+        variances = np.nan_to_num(np.moveaxis(variances, 0, -1)).reshape(rows.shape)
+        choice = choose(models, variances, 0).reshape(data.shape[:2])
         for model in models:
             model.values.reshape(*data.shape[:2], -1)[:, lost] = np.nan
         constants = one.terms.constants[block.observables]
-        return cls(terms, constants, needed[:, terms].toarray(), groups, enough, models, choice, damping)
+        wanted = needed[:, terms].toarray()
+        return cls(terms, constants, wanted, groups, enough, unseen, models, choice, damping)
 
     def at(self, model: Fit, point: int) -> AtPoint:
         """One model for all strings, at one point."""
@@ -181,6 +181,8 @@ class Fitted:
             sums = np.moveaxis(weighted @ self.coefficients.T, -1, 0)  # (sums, params, groups)
             paired = by_twirl and self.paired
             variance += mean_variance(sums.reshape(len(sums), -1), sums.shape[1:], paired=paired)
+            if by_twirl:
+                variance += (at.gradients[..., factor] ** 2 * self.unseen[factor]) @ self.coefficients.T**2
         if self.damping.readings is not None:
             scale = self.damping.scale
             coefficients = np.zeros((len(self.coefficients), len(scale)))
@@ -202,6 +204,30 @@ class Fitted:
             word = ", ".join(name for model, name in enumerate(extrapolators) if code >> model & 1)
             used[codes == code] = word
         return used
+
+
+def data_errors(data: Floats, scale: Floats, shown: Sequence[Shown]) -> Floats:
+    """Errors by which fits weigh the data, shape ``(params * strings, factors)``.
+
+    They are those of binomials, so that they don't depend on chance; a little widened, so that no string that
+    never varied weighs without limit.
+
+    Args:
+        data: Means with readout undone, shape ``(params, strings, factors)``.
+        scale: What undid it, by string; NaN where that can't be done.
+    """
+    number = shown[0].bits.shape[1] * shown[0].bits.shape[2]
+    raw = data / scale[:, None]
+    errors = np.sqrt((1 - (raw * number / (number + 2)) ** 2) / number) * np.abs(scale)[:, None]
+    errors = np.where(np.isnan(errors), 1.0, errors).reshape(-1, len(shown))
+    if all(each.variant.draws == 0 for each in shown):
+        return errors
+    factors = [each.variant.factor for each in shown]
+    drawn = pea.drawn_variance(
+        np.nan_to_num(data).reshape(errors.shape), errors, factors, shown[0].bits.shape[1]
+    )
+    found: Floats = np.sqrt(errors**2 + drawn)
+    return found
 
 
 def grouped(one: Plan, block: Block, shown: Shown, terms: NDArray[np.intp], *, mixed: bool) -> Floats:

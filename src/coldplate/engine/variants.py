@@ -23,6 +23,7 @@ class Variant:
         circuit: What is run.
         factor: How many times its own noise it is run with, as reached.
         injection: Paulis that are put beside layers; needs gate twirling.
+        draws: Paulis that an execution draws on average.
         scale: What its means are multiplied by: the overhead gamma of quasi-probabilities, else 1.
         num_randomizations: Instead of the budget's; None: the budget's.
     """
@@ -30,6 +31,7 @@ class Variant:
     circuit: QuantumCircuit
     factor: float = 1.0
     injection: Injection | None = None
+    draws: float = 0.0
     scale: float = 1.0
     num_randomizations: int | None = None
 
@@ -57,11 +59,15 @@ def variants(
     if options.pec is not None:
         how = cancel(known, options.pec)
         number = how.randomizations(num_randomizations)
-        return (Variant(circuit, how.noise_gain, how.injection, how.gamma, num_randomizations=number),)
+        draws = known.draws(how.noise_gain - 1)
+        return (Variant(circuit, how.noise_gain, how.injection, draws, how.gamma, number),)
     if options.zne is None:
         return (Variant(circuit),)
     if options.zne.amplifier == "pea":
-        return tuple(Variant(circuit, factor, amplify(known, factor)) for factor in options.zne.noise_factors)
+        return tuple(
+            Variant(circuit, factor, amplify(known, factor), known.draws(factor - 1))
+            for factor in options.zne.noise_factors
+        )
     return tuple(
         Variant(*fold(circuit, factor, amplifier=options.zne.amplifier, native=native, rng=rng))
         for factor in options.zne.noise_factors

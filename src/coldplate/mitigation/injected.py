@@ -8,10 +8,13 @@ from math import prod
 
 import numpy as np
 from numpy.random import Generator
+from numpy.typing import NDArray
 
 from coldplate.circuits.layers import Layer
 from coldplate.mitigation.twirl import Paulis
 from coldplate.noise.model import LayerNoise
+
+Floats = NDArray[np.float64]
 
 X_BIT, Z_BIT = 2, 1  # of Qiskit's dense Pauli letters
 
@@ -69,6 +72,10 @@ class Known:
         """Logarithm of the one-norm of the inverse of all the noise that is known."""
         return sum(model.log_gamma for model in self.uses)
 
+    def draws(self, scale: float) -> float:
+        """How many Paulis an execution draws on average, at most, when rates are multiplied by a number."""
+        return abs(scale) * self.log_gamma / 2
+
     def metadata(self) -> dict[str, float | int | str | list[float | str]]:
         """As the service writes it: the overhead is gamma squared, in all and for each unique layer."""
         return {
@@ -79,6 +86,21 @@ class Known:
                 overhead(one.log_gamma) for one in self.models.values()
             ],
         }
+
+
+def unseen(means: Floats, draws: float, num_randomizations: int) -> Floats:
+    """Variances of means for what too few randomizations may not have drawn.
+
+    One Pauli that is drawn turns the sign of a string in all shots of a randomization. Where that happens in
+    few of them or in none, their spread tells next to nothing of what it adds; so one more is counted that
+    has the other sign, as in the rule of succession. It is nothing beside the spread of many.
+
+    Args:
+        means: Of strings, with any scale.
+        draws: Paulis that an execution draws on average.
+    """
+    turned: Floats = 2 * means / num_randomizations
+    return turned**2 * min(1.0, draws * num_randomizations)
 
 
 def overhead(log_gamma: float) -> float | str:

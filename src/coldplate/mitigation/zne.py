@@ -105,9 +105,8 @@ class Fit:
     Attributes:
         values: At each point, shape ``(num_strings, num_points)``; NaN where there is no fit.
         gradients: How they move with the data, shape ``(num_strings, num_points, num_factors)``.
-        sensible: Whether a string's fit is what noise can do, shape ``(num_strings,)``; None: all are. An
-            exponential that grows with the noise is not: where nothing is left of a signal it fits whatever
-            is there, with a value and an error of almost 0 without noise.
+        sensible: Whether a string's fit is what noise can do, shape ``(num_strings,)``; None: all are.
+            See `curve` for exponentials, which may not be.
     """
 
     values: Floats
@@ -128,7 +127,7 @@ def fit(
     Args:
         factors: Noise factors of the data.
         data: Shape ``(num_strings, num_factors)``.
-        errors: Standard errors, same shape, above 0; only their ratios move the values.
+        errors: Standard errors, same shape, above 0.
         points: Noise factors to evaluate at.
     """
     x, at = np.asarray(factors, dtype=np.float64), np.asarray(points, dtype=np.float64)
@@ -141,11 +140,13 @@ def fit(
     unit = x.max()
     if extrapolator in EXPONENTIALS:
         return curve(extrapolator, x / unit, data, errors, at / unit)
-    degree = least_factors(extrapolator) - 1
-    rows = np.vander(x / unit, degree + 1)
-    gradients = np.vander(at / unit, degree + 1) @ slopes(
-        np.broadcast_to(rows, (len(data), *rows.shape)), errors
-    )
+    return polynomial(least_factors(extrapolator) - 1, x / unit, data, errors, at / unit)
+
+
+def polynomial(degree: int, x: Floats, data: Floats, errors: Floats, at: Floats) -> Fit:
+    """A polynomial fitted to every string."""
+    rows = np.vander(x, degree + 1)
+    gradients = np.vander(at, degree + 1) @ slopes(np.broadcast_to(rows, (len(data), *rows.shape)), errors)
     return Fit(np.einsum("npk,nk->np", gradients, data), gradients)
 
 
@@ -201,16 +202,30 @@ EXPONENTIALS = {"exponential": start_one, "double_exponential": start_two}
 
 
 def curve(extrapolator: str, x: Floats, data: Floats, errors: Floats, at: Floats) -> Fit:
-    """A sum of exponentials fitted to every string at once."""
+    """A sum of exponentials fitted to every string at once.
+
+    Where next to nothing is left of a signal the fit follows chance, in one of two ways. It grows with the
+    noise, with a value and an error of almost 0 without noise: then a line is taken, which an exponential is
+    to first order. Or it falls so steeply that without noise it could be anything, 1e16 as well: then what
+    is known of any Pauli string is all that can be said, that its value is from -1 to 1. Neither counts as
+    sensible.
+    """
     found = descend(x, data, errors, EXPONENTIALS[extrapolator](x, data, errors))
     lost = ~np.isfinite(found).all(axis=1)
     found[lost] = 0.0
     _, jacobian = sum_of_exponentials(found, x)
     values, moves = sum_of_exponentials(found, at)
     gradients = moves @ slopes(jacobian, errors)
-    values[lost], gradients[lost] = np.nan, 0.0
     ends, _ = sum_of_exponentials(found, np.array([0.0, x.max()]))
-    return Fit(values, gradients, np.abs(ends[:, 1]) <= GROWTH * np.abs(ends[:, 0]))
+    astray = lost | (np.abs(ends[:, 1]) > GROWTH * np.abs(ends[:, 0]))
+    line = polynomial(1, x, data, errors, at)
+    values[astray], gradients[astray] = line.values[astray], line.gradients[astray]
+    told, plain = (np.sqrt(np.einsum("npk,nk->np", way**2, errors**2)) for way in (gradients, line.gradients))
+    wild = (told > THRESHOLD) | (np.abs(values) + told > 1 + THRESHOLD)
+    wanted = np.where(np.abs(values) > 1 + THRESHOLD, 1.0, told.clip(0, 1))  # the steepest tell no error
+    gradients[wild] = (line.gradients * (wanted / plain)[..., None])[wild]
+    values[wild] = values[wild].clip(-1, 1)
+    return Fit(values, gradients, ~(astray | wild.any(axis=1)))
 
 
 def descend(x: Floats, data: Floats, errors: Floats, start: Floats) -> Floats:

@@ -145,6 +145,32 @@ def test_error_bars_cover_where_next_to_nothing_is_left_of_a_signal(truth, rng):
     assert (np.abs(values - truth) < 2 * told).mean() > 0.93
 
 
+@pytest.mark.parametrize("x", [(1.0, 3.0, 5.0), (1.0, 1.2, 1.6)])
+@pytest.mark.parametrize("truth", [0.0, 0.02, 0.1, 0.5])
+@pytest.mark.parametrize("scale", [0.016, 0.05])
+def test_an_exponential_alone_stays_within_what_a_string_can_be_and_its_errors_cover(truth, scale, x, rng):
+    """Where nothing is left of a signal, the curve that fits it best may begin at 1e16."""
+    errors = np.full((4000, 3), scale)
+    data = truth * np.exp(-0.2 * np.array(x)) + rng.normal(scale=scale, size=(4000, 3))
+    found = fit("exponential", x, data, errors, (0.0,))
+    values, told = found.values[:, 0], found.errors(errors**2)[:, 0]
+    assert np.abs(values).max() <= 2
+    assert told.max() <= 1 + 1e-9
+    scores = (values - truth) / told
+    assert abs(scores.mean()) < 0.3
+    assert 0.7 < scores.std() < 1.1  # wide rather than narrow where nothing is known
+
+
+@pytest.mark.parametrize("name", ["exponential", "double_exponential"])
+def test_a_fit_that_chance_made_gives_way_to_a_line_that_may_be_had(name, rng):
+    x = (1.0, 2.0, 3.0, 4.0, 5.0)
+    data, errors = rng.normal(scale=0.02, size=(500, 5)), np.full((500, 5), 0.02)
+    fits = [fit(one, x, data, errors, (0.0,)) for one in (name, "linear")]
+    chosen = choose(fits, errors**2, 0)
+    assert (chosen[~fits[0].sensible] == 1).all()
+    assert (chosen == 1).mean() > 0.3
+
+
 def test_too_few_factors_give_no_fit():
     found = fit("exponential", (1.0, 1.0), np.ones((2, 2)), np.ones((2, 2)), (0.0,))
     assert np.isnan(found.values).all()
