@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from contextlib import ExitStack
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import httpx
 import pytest
@@ -21,64 +21,18 @@ from qiskit_ibm_runtime.exceptions import (
     RuntimeJobFailureError,
     RuntimeJobMaxTimeoutError,
 )
+from tests.clients.house import Clock, House
 
 from coldplate import server
 from coldplate.api.limits import GuardedHttp
 from coldplate.client import pointed_at
-from coldplate.domain.instance import Instance, make_crn
-from coldplate.domain.job import Job, JobId, JobState
-from coldplate.domain.query import FinalState
-from coldplate.domain.user import EVERYWHERE, Role, User
+from coldplate.domain.reservation import Claim, Reservation
+from coldplate.domain.user import Role
 from coldplate.ids import new_id
 from coldplate.settings import Settings
 from coldplate.testing import running_server
 
 pytestmark = pytest.mark.filterwarnings("ignore:The backend emu_fast currently has a status of paused")
-
-
-class Clock:
-    """Real time, and what it was put forward."""
-
-    def __init__(self):
-        self.ahead = timedelta(0)
-
-    def __call__(self):
-        return datetime.now(UTC) + self.ahead
-
-    def pass_(self, **time):
-        self.ahead += timedelta(**time)
-
-
-class House:
-    """A server whose clock is ours, and clients of several instances."""
-
-    def __init__(self, running, clock, stack, url):
-        self.running, self.clock, self.url, self._stack = running, clock, url, stack
-        self.store = running.store
-
-    def client(self, name, *, account="local", **instance):
-        """A client of a new instance, as its writer."""
-        crn = make_crn(account, f"{name}-{new_id()}")
-        self.store.add_instance(Instance(crn, name, account=account, **instance))
-        user = User(f"user-{new_id()}", account, self.clock(), roles={EVERYWHERE: Role.WRITER})
-        self.store.add_user(user)
-        key = self.running.auth.issue_key(user.name, account, "test")
-        service = self._stack.enter_context(pointed_at(self.url, key, crn))
-        service.headers = {"Authorization": f"apikey {key}", "Service-CRN": crn}
-        return service
-
-    def why(self, service, job):
-        answer = httpx.get(f"{self.url}/api/v1/jobs/{job.job_id()}/why", headers=service.headers)
-        return answer.json()["reason"]
-
-    def charge(self, service, seconds):
-        """Use up quantum seconds."""
-        crn = service.headers["Service-CRN"]
-        job = Job(JobId(new_id()), crn, "ada", "sampler", "sim_paused", self.clock())
-        self.store.add_job(job, fingerprint=job.id, now=self.clock())
-        lane = 1000 + len(self.store.all_job_ids())
-        fence = self.store.start(job.id, lane=lane, now=self.clock(), lease_s=30).fence
-        self.store.finish(job.id, fence, FinalState(JobState.CANCELLED, usage_s=seconds), now=self.clock())
 
 
 @pytest.fixture(scope="module")
@@ -206,6 +160,37 @@ def test_session_without_a_job_is_closed_after_half_an_hour(house, kind):
     wait_for(lambda: session.status() == "Closed")
 
 
+def test_session_that_was_closed_with_jobs_says_that_it_takes_no_more(house):
+    session = Session(backend=house.client("chem").backend("emu_fast"))
+    submit(session).result()
+    wait_for(lambda: session.status() == "In progress, accepting new jobs")
+    house.store.set_status("emu_fast", "paused", None)
+    last = submit(session)
+    session.close()
+    assert session.status() == "In progress, not accepting new jobs"
+    assert session.details()["accepting_jobs"] is False
+    house.store.set_status("emu_fast", None, None)
+    last.result()
+    wait_for(lambda: session.status() == "Closed")
+
+
+def test_active_time_that_was_asked_for_ends_the_priority_of_a_session(house):
+    chem = house.client("chem")
+    wish = {"mode": "dedicated", "backend": "emu_fast", "active_ttl": 300, "interactive_ttl": 200}
+    made = httpx.post(f"{house.url}/api/v1/sessions", headers=chem.headers, json=wish).json()
+    session = Session.from_id(made["id"], chem)
+    submit(session).result()
+    wait_for(lambda: session.details()["state"] == "active")
+    assert session.details()["active_timeout"] == 300
+    house.store.set_status("emu_fast", "paused", None)
+    job = submit(session)  # with it the session is not idle
+    house.clock.pass_(seconds=301)
+    wait_for(lambda: session.details()["state"] == "inactive")
+    house.store.set_status("emu_fast", None, None)
+    job.result()
+    session.close()
+
+
 # --- batches and fair share -------------------------------------------------------------------------
 
 
@@ -227,6 +212,52 @@ def test_next_job_is_of_the_instance_that_used_the_least_of_its_allocation(house
     first, second = submit(chem.backend("emu_fast")), submit(qec.backend("emu_fast"))
     paused()
     assert started(first, second) == [second, first]
+
+
+def test_instance_without_an_allocation_is_served_after_one_that_has_one(house, paused):
+    new, qec = house.client("new"), house.client("qec", allocation_s=1000)
+    house.charge(qec, 500)
+    first, second = submit(new.backend("emu_fast")), submit(qec.backend("emu_fast"))
+    paused()
+    assert started(first, second) == [second, first]
+
+
+def test_queued_jobs_are_told_where_they_stand_and_when_they_may_start(house):
+    chem, qec = house.client("chem"), house.client("qec")
+    session = Session(backend=chem.backend("emu_fast"), max_time=3600)
+    submit(session).result()
+    wait_for(lambda: session.details()["state"] == "active")
+    jobs = [submit(qec.backend("emu_fast")) for _ in range(2)]
+    metrics = [job.metrics() for job in jobs]
+    assert [each["position_in_queue"] for each in metrics] == [1, 2]
+    assert all(each["estimated_start_time"] > each["timestamps"]["created"] for each in metrics)
+    url = f"{house.url}/api/v1/backends?fields=wait_time_seconds"
+    devices = httpx.get(url, headers=qec.headers).json()["devices"]
+    waits = next(device["wait_time_seconds"] for device in devices if device["name"] == "emu_fast")
+    assert 0 < waits["p50"] <= waits["p95"]
+    assert 0 < waits["average"] <= 3600
+    listed = house.cli(qec, "jobs", "list")
+    assert [row["position"] for row in listed] == [2, 1]
+    assert "holds the device" in house.cli(qec, "jobs", "why", jobs[0].job_id())["reason"]
+    session.close()
+    started(*jobs)
+
+
+# --- maintenance ------------------------------------------------------------------------------------
+
+
+def test_job_that_would_run_into_maintenance_waits_until_it_is_over(house):
+    chem = house.client("chem")
+    house.have_run(chem, "emu_fast", seconds=100, times=20)  # a tenth of what is looked at, at least
+    begin = house.clock() + timedelta(seconds=60)
+    end = begin + timedelta(hours=1)
+    house.store.add_reservation(Reservation(new_id(), "emu_fast", Claim.MAINTENANCE, begin, end))
+    job = submit(chem.backend("emu_fast"), max_execution_time=300)
+    assert "and the job would run into that" in house.why(chem, job)
+    time.sleep(1.5)
+    assert job.status() == "QUEUED"
+    house.clock.pass_(hours=1, seconds=61)
+    assert job.result()[0].data.meas.num_shots == 10
 
 
 # --- plans and limits -------------------------------------------------------------------------------
@@ -271,6 +302,21 @@ def test_job_that_needs_more_than_its_execution_time_ends_as_ran_too_long(house)
         job.result()
     assert job.status() == "ERROR"
     assert job.usage() == 2
+
+
+def test_limit_that_a_manager_sets_counts_up_to_the_operators_cap(house):
+    client = house.client("capped", plan="payg", cap_s=60, role=Role.MANAGER)
+    url = f"{house.url}/api/v1/instances/configuration"
+    refused = httpx.put(url, headers=client.headers, json={"instance_limit": 61})
+    assert (refused.status_code, refused.json()["errors"][0]["code"]) == (409, 4053)
+    assert httpx.put(url, headers=client.headers, json={"instance_limit": 50}).status_code == 204
+    assert client.usage()["usage_limit_seconds"] == 50
+    house.charge(client, 50)
+    with (
+        pytest.warns(UserWarning, match="usage limit"),
+        pytest.raises(IBMRuntimeError, match="limit of 50 s"),
+    ):
+        submit(client.backend("emu_fast"))
 
 
 # --- in real time -----------------------------------------------------------------------------------

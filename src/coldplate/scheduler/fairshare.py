@@ -2,50 +2,34 @@
 
 from __future__ import annotations
 
-import math
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime
-from statistics import fmean
 
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.session import Mode, Session, SessionState
 from coldplate.domain.snapshot import Share, Snapshot
 
+Standing = tuple[int, float]
 IN_FLIGHT_S = 2.0  # what a running job will be charged at least; it has not been charged yet
 
 
-def typical_allocation_s(shares: Iterable[Share]) -> float:
-    """What counts as the allocation of an instance that has none: the mean of those that have one.
+def standing(share: Share, owed_s: Mapping[InstanceId, float]) -> Standing:
+    """Where an instance stands in the fair order: the least is served first.
 
-    >>> typical_allocation_s([Share("chem", 0, 100), Share("qec", 0, 300), Share("new", 0, None)])
-    200.0
-    """
-    allocated = [share.allocated_s for share in shares if share.allocated_s]
-    return fmean(allocated) if allocated else 1.0
-
-
-def ratios(shares: Iterable[Share], owed_s: Mapping[InstanceId, float]) -> dict[InstanceId, float]:
-    """Used over allocated per instance: the smaller, the sooner it is served.
-
-    An allocation of 0 means "only when nobody else waits".
+    First come those with an allocation, by used over allocated. Then those without one, by what they used;
+    last those with an allocation of 0, which means "only when nobody else waits".
 
     Args:
-        shares: Usage and allocation of each instance.
-        owed_s: What each will be charged for what runs now, quantum seconds.
+        owed_s: What each instance will be charged for what runs now, quantum seconds.
 
-    >>> ratios([Share("chem", 50, 100), Share("qec", 8, 100)], {"qec": 2})
-    {'chem': 0.5, 'qec': 0.1}
+    >>> standing(Share("chem", 50, 100), {}), standing(Share("qec", 8, None), {"qec": 2.0})
+    ((0, 0.5), (1, 10.0))
     """
-    shares = list(shares)
-    typical_s = typical_allocation_s(shares)
-    return {share.instance: ratio(share, owed_s, typical_s=typical_s) for share in shares}
-
-
-def ratio(share: Share, owed_s: Mapping[InstanceId, float], *, typical_s: float) -> float:
-    """Used over allocated of one instance."""
-    allocated_s = typical_s if share.allocated_s is None else share.allocated_s
-    return (share.used_s + owed_s.get(share.instance, 0.0)) / allocated_s if allocated_s else math.inf
+    used_s = share.used_s + owed_s.get(share.instance, 0.0)
+    if share.allocated_s is None:
+        return (1, used_s)
+    return (0, used_s / share.allocated_s) if share.allocated_s else (2, used_s)
 
 
 def owed_s(snapshot: Snapshot, now: datetime) -> dict[InstanceId, float]:

@@ -11,10 +11,10 @@ from coldplate.domain.reservation import Claim, Reservation, as_is
 from coldplate.domain.session import Mode, Session, SessionId, SessionState
 from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting
 from coldplate.scheduler.decisions import Start
-from coldplate.scheduler.fairshare import IN_FLIGHT_S, ratio, typical_allocation_s
+from coldplate.scheduler.fairshare import IN_FLIGHT_S, Standing, standing
 
 Line = tuple[InstanceId, SessionId | None, bool]  # jobs of a backend that start in their own order
-Rank = tuple[int, float, int]  # where a job stands on its backend: class, ratio of its instance, number
+Rank = tuple[int, Standing, int]  # where a job stands on its backend: class, its instance, number
 OWNER, RESERVED, BATCH, OTHER = range(4)
 UNKNOWN_S = 5.0  # how long a job takes on a backend where none has ended yet
 
@@ -43,7 +43,6 @@ class Queue:
         self._now = now
         self._owed_s = defaultdict(float, owed_s)
         self._shares = {share.instance: share for share in snapshot.shares}
-        self._typical_s = typical_allocation_s(snapshot.shares)
         self._sessions = {session.id: session for session in snapshot.sessions}
         self._dedicated: dict[str, list[Session]] = defaultdict(list)
         for session in snapshot.sessions:
@@ -137,14 +136,14 @@ class Queue:
         self._running[job.backend].append(job.session)
         self._owed_s[job.instance] += IN_FLIGHT_S
 
-    def _place(self, job: Waiting) -> tuple[float, int, int, int]:
+    def _place(self, job: Waiting) -> tuple[Standing, int, int, int]:
         """Where a backend's next job stands among those of all backends."""
         kind, fair, number = self.rank(job)
         return (fair, kind, len(self._running[job.backend]), number)
 
     def rank(self, job: Waiting | Running) -> Rank:
         """Where a job stands on its backend: the least is next."""
-        return (self._kind(job), self._ratio(job.instance), self._number.get(job.id, -1))
+        return (self._kind(job), self._standing(job.instance), self._number.get(job.id, -1))
 
     def turn(self, attempt: Running) -> Rank:
         """Where a running job stands among those that ask for its device: the least is next."""
@@ -165,9 +164,8 @@ class Queue:
             for each in self._reserved[job.backend]
         )
 
-    def _ratio(self, instance: InstanceId) -> float:
-        share = self._shares.get(instance) or Share(instance, 0.0, None)
-        return ratio(share, self._owed_s, typical_s=self._typical_s)
+    def _standing(self, instance: InstanceId) -> Standing:
+        return standing(self._shares.get(instance) or Share(instance, 0.0, None), self._owed_s)
 
     def next_on(self, backend: str) -> Waiting | None:
         """The job that starts next on a backend; None while none may."""
@@ -188,10 +186,10 @@ class Queue:
         own = owner if owner not in self._released else None
         return next((job for job in heads if job.session == own), None) if own else None
 
-    def _order(self, job: Waiting) -> tuple[int, float, int]:
+    def _order(self, job: Waiting) -> Rank:
         """As `rank`, but first in first out among those that a reservation brings forward."""
         kind, fair, number = self.rank(job)
-        return (kind, 0.0 if kind == RESERVED else fair, number)
+        return (kind, (0, 0.0) if kind == RESERVED else fair, number)
 
     def owner(self, backend: str) -> SessionId | None:
         """The dedicated session that has a backend to itself."""

@@ -82,6 +82,7 @@ def fairness(simulation: Simulation) -> Figures:
     there are no two instances to compare.
     """
     shares = simulation.shares()
+    allocated = {id for id, share in shares.items() if share.allocated_s}
     weights = {id: share.allocated_s or 1.0 for id, share in shares.items()}
     longest: dict[InstanceId, float] = defaultdict(float)
     for life in simulation.lives.values():
@@ -90,7 +91,8 @@ def fairness(simulation: Simulation) -> Figures:
     for name, place in simulation.places.items():
         always = {i for i, _ in place.lines if (name, i) not in simulation.interrupted}
         charges = [(instance, seconds) for _, instance, where, seconds in simulation.charges if where == name]
-        gaps.append(gap_over_bound(charges, {i: (weights[i], longest[i]) for i in always}))
+        for some in (always & allocated, always - allocated):  # the latter are served after the former
+            gaps.append(gap_over_bound(charges, {i: (weights[i], longest[i]) for i in some}))
     served: dict[InstanceId, float] = defaultdict(float)
     for _, instance, _, seconds in simulation.charges:
         served[instance] += seconds / weights[instance]

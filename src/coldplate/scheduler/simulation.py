@@ -27,7 +27,6 @@ from coldplate.scheduler.decisions import (
     Start,
     StopSession,
 )
-from coldplate.scheduler.fairshare import typical_allocation_s
 from coldplate.scheduler.loads import Life, Load, Place
 from coldplate.scheduler.policy import next_timer, plan
 from coldplate.scheduler.sessions import activated, closed, deactivated
@@ -61,7 +60,6 @@ class Simulation:
         self.lives: dict[JobId, Life] = {}
         self.charges: list[tuple[datetime, InstanceId, str, float]] = []  # when, to whom, where, seconds
         shares = list(shares)
-        self._typical_s = typical_allocation_s(shares)
         self._shares = {share.instance: share for share in shares}
         self._used: dict[InstanceId, float] = defaultdict(float)
         self._used.update({share.instance: share.used_s for share in shares})
@@ -278,9 +276,8 @@ class Simulation:
     def _share(self, instance: InstanceId) -> Share:
         used_s, known = max(0.0, self._used[instance]), self._shares.get(instance)
         if known is None:
-            return Share(instance, used_s, self._typical_s)
-        allocated_s = self._typical_s if known.allocated_s is None else known.allocated_s
-        return Share(instance, used_s, allocated_s, known.limit_s, known.at_limit)
+            return Share(instance, used_s, None)
+        return Share(instance, used_s, known.allocated_s, known.limit_s, known.at_limit)
 
     def _computing(self) -> int:
         attempts = (attempt for place in self.places.values() for attempt in place.running.values())

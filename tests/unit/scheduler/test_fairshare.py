@@ -6,7 +6,7 @@ import pytest
 
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.snapshot import Share
-from coldplate.scheduler.fairshare import ratios
+from coldplate.scheduler.fairshare import standing
 
 CHEM, QEC = InstanceId("chem"), InstanceId("qec")
 
@@ -18,16 +18,17 @@ CHEM, QEC = InstanceId("chem"), InstanceId("qec")
         pytest.param((20, 200), (15, 100), CHEM, id="less of a larger allocation"),
         pytest.param((0, 0), (99, 1), QEC, id="allocation 0 is served last"),
         pytest.param((5, None), (6, None), CHEM, id="without allocations the smaller usage"),
-        pytest.param((50, None), (60, 100), CHEM, id="no allocation counts as the mean of the others"),
-        pytest.param((70, None), (60, 100), QEC, id="and is not served first for it"),
+        pytest.param((0, None), (500, 100), QEC, id="no allocation is served after any"),
+        pytest.param((0, 0), (99, None), QEC, id="allocation 0 is served after none"),
+        pytest.param((5, 0), (6, 0), CHEM, id="with allocations of 0 the smaller usage"),
     ],
 )
 def test_instance_with_least_used_of_its_allocation_is_first(chem, qec, first):
-    found = ratios([Share(CHEM, *chem), Share(QEC, *qec)], {})
-    assert min(found, key=found.__getitem__) == first
+    assert (
+        min((Share(CHEM, *chem), Share(QEC, *qec)), key=lambda share: standing(share, {})).instance == first
+    )
 
 
 def test_running_job_counts_as_used_before_it_is_charged():
-    shares = [Share(CHEM, 10, 100), Share(QEC, 10, 100)]
-    found = ratios(shares, {CHEM: 1})
-    assert found[CHEM] > found[QEC]
+    owed_s = {CHEM: 1.0}
+    assert standing(Share(CHEM, 10, 100), owed_s) > standing(Share(QEC, 10, 100), owed_s)
