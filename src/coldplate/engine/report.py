@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -121,6 +122,9 @@ def applied(
     }
 
 
+@lru_cache(
+    maxsize=2
+)  # milliseconds for a large device, and a target does not change: a rehearsal has it done
 def fingerprint(target: Target) -> str:
     """A name for the calibration that a target holds: equal numbers, equal names."""
     digest = hashlib.sha256()

@@ -174,7 +174,12 @@ class Loop:
         job = self._store.start(
             decision.job, lane=decision.lane, now=now, lease_s=lease_s, worker=self._worker
         )
-        return job is not None and self._launch(job, until)
+        if job is None or not self._launch(job, until):
+            return False
+        # While its process begins. A start that the disk has not kept would not count as an attempt,
+        # and a job that takes the machine down with it would run for ever.
+        self._store.flush()
+        return True
 
     def _grant(self, decision: Grant, now: datetime) -> bool:
         granted = self._store.grant_device(decision.job, decision.fence, now=now)

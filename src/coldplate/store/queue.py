@@ -8,6 +8,7 @@ from datetime import datetime
 from functools import cache
 from typing import Any
 
+import msgspec
 from sqlalchemy import Connection, Select, bindparam, case, func, select, text
 
 from coldplate.domain.backend import BackendRecord
@@ -72,10 +73,7 @@ def _with_room(
 # job of a line to that of the next, along the index: what stands in between is never looked at.
 WALK = """
     WITH RECURSIVE line(number) AS (
-        SELECT (
-            SELECT number FROM job WHERE state = 'Queued' {where}
-            ORDER BY backend, instance, session, number LIMIT 1
-        )
+        {first}
         UNION ALL
         SELECT coalesce(
             (
@@ -103,13 +101,25 @@ WALK = """
         ORDER BY own.number LIMIT :most
     )
 """
+FIRST = """
+    SELECT (
+        SELECT number FROM job WHERE state = 'Queued' ORDER BY backend, instance, session, number LIMIT 1
+    )
+"""
+FIRSTS = """
+    SELECT (
+        SELECT number FROM job WHERE state = 'Queued' AND backend = named.value
+        ORDER BY backend, instance, session, number LIMIT 1
+    )
+    FROM json_each(:backends) AS named
+"""
 NEXT_BACKEND = """(
     SELECT next.number FROM job AS next
     WHERE next.state = 'Queued' AND next.backend > first.backend
     ORDER BY next.backend, next.instance, next.session, next.number LIMIT 1
 )"""
-EVERYWHERE = text(WALK.format(where="", then=NEXT_BACKEND))
-ON_BACKEND = text(WALK.format(where="AND backend = :backend", then="NULL"))
+EVERYWHERE = text(WALK.format(first=FIRST, then=NEXT_BACKEND))
+ON_BACKENDS = text(WALK.format(first=FIRSTS, then="NULL"))
 # The oldest queued job of each session, by the same way.
 OF_SESSIONS = text("""
     WITH RECURSIVE line(number) AS (
@@ -153,8 +163,8 @@ class Lines:
             rows = list(connection.execute(EVERYWHERE, {"most": number}))
         else:
             rows = list(connection.execute(OF_SESSIONS))
-            for name in backends:
-                rows += connection.execute(ON_BACKEND, {"backend": name, "most": number}).all()
+            names = msgspec.json.encode(backends).decode()
+            rows += connection.execute(ON_BACKENDS, {"backends": names, "most": number})
         rows += brought_forward(connection, reserved, now=now, number=number)
         known = self._known
         found = {row[0]: known.get(row[1]) or self._new(row) for row in rows}

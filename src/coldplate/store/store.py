@@ -217,12 +217,19 @@ class Store(Transactions):
     def start(
         self, id: JobId, *, lane: int, now: datetime, lease_s: float, worker: str = SERVER
     ) -> Job | None:
-        """Queued to running in a lane of its backend; None when it isn't queued, or the lane is taken."""
+        """Queued to running in a lane of its backend; None when it isn't queued, or the lane is taken.
+
+        A power cut may undo it, and ends whatever runs then: to count it for good, `flush` once it runs.
+        """
         try:
-            job = self._write(jobs.start, id, lane=lane, now=now, lease_s=lease_s, worker=worker)
+            job = self._note(jobs.start, id, lane=lane, now=now, lease_s=lease_s, worker=worker)
         except IntegrityError:
             return None
         return self._told(job)
+
+    def flush(self) -> None:
+        """Have on disk what need not have been there at once."""
+        self._database.flush()
 
     def restart(
         self, id: JobId, *, fence: int, now: datetime, lease_s: float, worker: str = SERVER

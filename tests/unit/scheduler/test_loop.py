@@ -147,6 +147,15 @@ def test_queued_job_runs_and_ends_with_what_its_receipt_says(office):
     assert office.store.used_s(INSTANCE.id, T0 - timedelta(1)) == 3.5
 
 
+def test_start_is_on_disk_once_its_process_begins(office, monkeypatch):
+    id, order = office.add("a"), []
+    start, flush = office.pool.start, office.store.flush
+    monkeypatch.setattr(office.pool, "start", lambda *given: order.append("begins") or start(*given))
+    monkeypatch.setattr(office.store, "flush", lambda: order.append("flushed") or flush())
+    office.settle()
+    assert (office.state(id), order) == (JobState.RUNNING, ["begins", "flushed"])
+
+
 def test_failed_job_tells_code_reason_and_solution(office):
     id = office.add("a")
     office.settle()

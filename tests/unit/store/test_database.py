@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 import sqlite3
 import subprocess
@@ -195,6 +196,35 @@ def test_commits_are_flushed_to_disk_unless_they_need_not_be(url, store, durable
             for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
         ]
     assert pragmas == ["wal", synchronous, 1, 5000]
+
+
+def test_flush_has_what_was_committed_on_disk(url, store, monkeypatch):
+    files, sync = [], os.fdatasync
+    monkeypatch.setattr(
+        os, "fdatasync", lambda fd: files.append(str(Path(f"/proc/self/fd/{fd}").readlink())) or sync(fd)
+    )
+    with contextlib.closing(Database(url)) as database:
+        with database.writing(durable=False) as connection:
+            connection.execute(text("UPDATE instance SET name = 'new'"))
+        database.flush()
+        assert files == [f"{path_of(url)}-wal"]
+
+
+def test_flush_without_anything_to_write_is_no_error(tmp_path):
+    with contextlib.closing(Database(f"sqlite:///{tmp_path / 'new.db'}")) as database:
+        database.flush()
+
+
+def test_disk_that_fails_to_flush_takes_no_more_writes(store, ours, monkeypatch):
+    def fail(_):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(os, "fdatasync", fail)
+    with pytest.raises(OSError, match="broken"):
+        store.flush()
+    with pytest.raises(Unavailable, match="after a restart"):
+        store.replace_instance(ours)
+    assert store.instance(ours.id) == ours
 
 
 def test_both_kinds_of_writes_follow_one_another_and_are_seen_at_once(url, store, ours):
