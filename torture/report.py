@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -9,11 +10,14 @@ from dataclasses import dataclass, field
 from statistics import median
 
 from coldplate.failpoints import POINTS
-from torture.checker import Evidence, Violation, of, of_points
+from torture.evidence import Evidence, Violation, of, of_points
+from torture.fairness import Fairness
 from torture.growth import slope
 from torture.journal import Line
 
 ELSEWHERE = {"kill job", "kill zygote", "point", "pair", "aimed"}  # harm that is not seen in answers
+SETTLES_S = 2.0  # after the last harm
+ENOUGH_S = 30.0  # of sizes, for a slope
 IN_JOBS = ("T6-child-started", "T7-device-opened", "T7-device-left", "T8-result-stored")
 
 
@@ -52,7 +56,7 @@ def quantile(values: Sequence[float], part: float) -> float:
     return ordered[min(len(ordered) - 1, int(part * len(ordered)))]
 
 
-def tell(report: Report, e: Evidence, fairness: tuple[float, float]) -> None:
+def tell(report: Report, e: Evidence, fairness: Fairness) -> None:
     """Fill in what the journals say."""
     harm = e.harm
     jobs = {line["job"] for line in of(e.clients, "submitted") if line["job"]}
@@ -65,9 +69,11 @@ def tell(report: Report, e: Evidence, fairness: tuple[float, float]) -> None:
     committed = Counter(line["job"] for line in of_points(e, "T3-job-committed"))
     fences = {line["job"]: line["fence"] for line in of_points(e, "T10-end-committed")}
     late = sum(line["fence"] < fences.get(line["job"], 0) for line in of_points(e, "T8-result-stored"))
-    answers = Counter(line["status"] < 500 for line in of(e.clients, "answer"))
-    answers[False] += len(list(of(e.clients, "no answer")))
-    sizes, tenants = list(of(harm, "size")), {line["tenant"] for line in of(e.clients, "submit")}
+    calm_at = next((line["at"] + SETTLES_S for line in of(harm, "calm")), math.inf)
+    over_at = next((line["at"] for line in of(harm, "calm over")), math.inf)
+    calm = [line for line in e.clients if calm_at < line["at"] < over_at]
+    sizes = [line for line in of(harm, "size") if calm_at < line["at"] < over_at]
+    tenants = {line["tenant"] for line in of(e.clients, "submit")}
     mean = sum(fences.values()) / max(1, len(fences))
     report.figures = {
         "jobs accepted": f"{len(jobs)} of {len(tenants)} tenants",
@@ -81,11 +87,10 @@ def tell(report: Report, e: Evidence, fairness: tuple[float, float]) -> None:
         "results ignored": f"{late} of attempts that had been replaced",
         "longest wait": f"{longest_wait_s(e):.1f} s in the queue",
         "duplicates avoided": str(sum(times - 1 for times in committed.values())),
-        "answered at once": f"{100 * answers[True] / max(1, sum(answers.values())):.1f} %",
-        "fairness gap / bound": f"{fairness[0]:.3f} / {fairness[1]:.3f}",
+        "answered at once": f"{answered(e.clients)}, without harm {answered(calm)}",
+        "fairness gap / bound": f"{fairness.gap:.3f} / {fairness.bound:.3f} ({fairness.compared} times)",
         "leaks": str(len(e.leaks)),
-        "server grew": f"{slope(sizes, 'rss') / 2**20:+.2f} MiB and {slope(sizes, 'fds'):+.2f} descriptors a "
-        f"minute, over {len(sizes)} looks",
+        "server grew": growth(sizes),
     }
     report.recovery_s = recovery(e, harm)
 
@@ -97,6 +102,22 @@ def counted(things: Counter[str]) -> str:
     '5 a, 2 b, 1 c, 1 d, 2 r'
     """
     return ", ".join(f"{n} {thing}" for thing, n in sorted(things.items()))
+
+
+def answered(clients: list[Line]) -> str:
+    """The part of all tries that met an answer of the service, and not an error of it or nothing."""
+    good = [line["status"] < 500 for line in of(clients, "answer")]
+    tries = len(good) + len(list(of(clients, "no answer")))
+    return f"{100 * sum(good) / tries:.1f} % of {tries}" if tries else "no try"
+
+
+def growth(sizes: list[Line]) -> str:
+    """How the server grows while nobody harms it."""
+    lasted_s = sizes[-1]["at"] - sizes[0]["at"] if sizes else 0.0
+    if lasted_s < ENOUGH_S:
+        return f"not told by {lasted_s:.0f} s without harm"
+    rss, fds = slope(sizes, "rss") / 2**20, slope(sizes, "fds")
+    return f"{rss:+.2f} MiB and {fds:+.2f} descriptors a minute, in {lasted_s:.0f} s without harm"
 
 
 def longest_wait_s(e: Evidence) -> float:

@@ -18,7 +18,9 @@ import psutil
 
 from torture.aims import Aims
 from torture.asking import Asking, Tenant, Unknown
-from torture.checker import Evidence, Violation, at_once, fairness, states_of, violations
+from torture.checker import at_once, states_of, violations
+from torture.evidence import Evidence, Violation
+from torture.fairness import fairness
 from torture.growth import Watch, grown, sample
 from torture.journal import Journal, read
 from torture.load import FINAL, FairUser, User
@@ -30,11 +32,12 @@ from torture.world import FAIR, World
 States = dict[str, str]  # by job
 
 WARM_S = 3.0
-STUCK_S = 40.0  # without the end of any job
+STUCK_S = 60.0  # without the end of any job
 NUM_TENANTS = 20  # with those who compare their shares, and official clients
 NUM_TENANTS_OF_MUTANTS = 7
 PATIENCE_S = 180.0  # with a server that nobody harms any more
-LAST_S = 20.0  # that official clients have to end what they do
+CALM, MOST_CALM_S = 0.125, 75.0  # part of the time of harm for which users go on afterwards; at most
+LAST_S = 10.0  # that official clients have to end what they do
 LOOK_S = 1.0
 PAGE = 200
 
@@ -80,7 +83,7 @@ class Run:
         self.asking = {t.name: Asking(t, world.port, checks, patience_s=PATIENCE_S) for t in tenants}
 
     def go(self, clients: list[Path]) -> None:
-        """Warm up, harm, heal, drain, look, restart, look again, stop, and look at the disk."""
+        """Warm up, harm, heal, be calm, drain, look, restart, look again, stop, and look at the disk."""
         num_ours = len(self.tenants) - len(clients)
         crowd = self.crowd(self.tenants[:num_ours])
         with officials(self.world, self.users, self.proxy.port, self.tenants[num_ours:], clients):
@@ -89,6 +92,9 @@ class Run:
             if self.report.found:
                 return
             self.world.end_rival()
+            self.world.journal.write("calm")
+            time.sleep(min(MOST_CALM_S, CALM * self.report.seconds))
+            self.world.journal.write("calm over")
             for user in crowd:
                 user.stopping.set()
         deadline = time.monotonic() + LAST_S
@@ -135,12 +141,17 @@ class Run:
         self.watch.stopping.set()
         sample(self.world, "idle")
         again = restarted(self.world, self.asking)
-        evidence = self.evidence(drained, again)
+        evidence = self.evidence(drained, again, used_by(self.asking))
         evidence.leaks = [*stopped(self.world), *grown(evidence.harm)]
         self.report.found = violations(evidence)
         tell(self.report, evidence, fairness(evidence))
 
-    def evidence(self, states: States | None = None, again: States | None = None) -> Evidence:
+    def evidence(
+        self,
+        states: States | None = None,
+        again: States | None = None,
+        used_s: Mapping[str, float] | None = None,
+    ) -> Evidence:
         """All that was written down until now."""
         return Evidence(
             clients=list(read(self.users.file)),
@@ -149,6 +160,7 @@ class Run:
             overlaps=list(read(self.world.points / "overlaps")),
             states=states or {},
             again=again or {},
+            used_s=used_s or {},
             database=self.world.data / "coldplate.db",
             blobs=self.world.data / "blobs",
             leaks=[],
@@ -229,11 +241,17 @@ def restarted(world: World, asking: Mapping[str, Asking]) -> States:
     return {}
 
 
+def used_by(asking: Mapping[str, Asking]) -> dict[str, float]:
+    """What each tenant has used, quantum seconds, by its instance; as the API tells."""
+    told = (json.loads(asks.ask("GET", "/instances/usage")[1]) for asks in asking.values())
+    return {usage["instance_id"]: usage["usage_consumed_seconds"] for usage in told}
+
+
 def stopped(world: World) -> list[str]:
     """Stop everything; what is left of it is a leak."""
     below = world.children()
     world.stop()
-    _, alive = psutil.wait_procs(below, timeout=5)
+    _, alive = psutil.wait_procs(below, timeout=15)
     return [f"Process {process.pid} ({process.name()}) outlived the server." for process in alive]
 
 

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import msgspec
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, invariant, rule
@@ -287,3 +288,11 @@ class LifeOfAService(RuleBasedStateMachine):
 
 TestLifeOfAService = LifeOfAService.TestCase
 TestLifeOfAService.settings = settings(max_examples=25, stateful_step_count=40, deadline=None)
+
+
+class LongLifeOfAService(LifeOfAService):
+    """The same, longer and oftener: a search for what short lives don't meet."""
+
+
+TestLongLifeOfAService = pytest.mark.slow(LongLifeOfAService.TestCase)
+TestLongLifeOfAService.settings = settings(max_examples=300, stateful_step_count=120, deadline=None)

@@ -8,9 +8,11 @@ import time
 from pathlib import Path
 
 import pytest
-from torture.checker import Evidence, at_once
+from torture.checker import at_once
+from torture.evidence import Evidence
+from torture.fairness import ENOUGH, backlogs
 from torture.growth import MOST_FDS, grown
-from torture.world import World
+from torture.world import FAIR, World
 
 CLAIMED = {"at": 1.0, "point": "T5-claim-committed", "pid": 1, "job": "j", "deed": None}
 ENDED = {"at": 2.0, "point": "T10-end-committed", "pid": 1, "job": "j", "deed": None}
@@ -65,7 +67,13 @@ ACCUSATIONS = {
 def evidence(**lines: list[dict]) -> Evidence:
     nothing = {name: [] for name in ("clients", "harm", "points", "overlaps")}
     return Evidence(
-        **(nothing | lines), states={}, again={}, database=Path("none"), blobs=Path("none"), leaks=[]
+        **(nothing | lines),
+        states={},
+        again={},
+        used_s={},
+        database=Path("none"),
+        blobs=Path("none"),
+        leaks=[],
     )
 
 
@@ -77,6 +85,19 @@ def test_journal_accuses(invariant, lines):
 def test_journal_of_a_job_that_was_cancelled_while_nobody_ran_it_is_innocent():
     points = [CLAIMED | {"fence": 1}, ENDED | {"fence": 2}]  # the second attempt was none
     assert at_once(evidence(points=points)) == []
+
+
+FAIR_JOBS = {f"{tenant} {n}": tenant for tenant in FAIR for n in range(ENOUGH)}
+
+
+def test_shares_are_compared_only_while_all_have_work_waiting():
+    accepted = [{"point": "T3-job-committed", "job": job} for job in FAIR_JOBS]
+    claimed = [{"point": "T5-claim-committed", "job": f"fair-1 {n}"} for n in range(ENOUGH)]
+    seen = [all_wait for _, all_wait in backlogs([*accepted, *claimed, *accepted], FAIR_JOBS)]
+    first, last = len(accepted) - 1, len(accepted) + ENOUGH - 1
+    again = len(accepted) + ENOUGH + ENOUGH - 1  # those of the first tenant are there again
+    waiting = {n for n, all_wait in enumerate(seen) if all_wait}
+    assert waiting == {*range(first, last), *range(again, len(seen))}
 
 
 def test_descriptors_that_an_idle_server_keeps_are_a_leak():

@@ -400,7 +400,6 @@ def test_backend_in_maintenance_reads_as_paused_and_takes_jobs(office):
     [
         lambda s, who, id: s.job(who, id),
         lambda s, who, id: s.results(who, id),
-        lambda s, who, id: s.results_sent(who, id),
         lambda s, who, id: s.log(who, id),
         lambda s, who, id: s.set_tags(who, id, ["t"]),
         lambda s, who, id: s.cancel(who, id),
@@ -458,6 +457,19 @@ def test_results_are_the_very_bytes(office):
     office.service.results_sent(ADA, job.id)
     office.clock.now += timedelta(days=99)
     assert office.service.results(ADA, job.id).read_bytes() == b'{"x": NaN-like}'
+
+
+def test_result_may_be_deleted_while_it_is_on_its_way(office):
+    job = office.run()
+    assert office.service.results(ADA, job.id) is not None
+    office.service.delete(ADA, job.id)
+    office.service.results_sent(ADA, job.id)  # nothing is left whose clock could start
+
+
+def test_stranger_starts_no_clock_of_a_private_job(office):
+    job = office.run(private=True)
+    office.service.results_sent(EVE, job.id)
+    assert office.service.job(ADA, job.id).results_read is None
 
 
 @pytest.mark.parametrize("outcome", ["Failed", "Cancelled"])
