@@ -74,15 +74,19 @@ def test_terms_measured_together_have_their_covariance_counted(exact):
     assert 0.85 < scores.std() < 1.15
 
 
-@pytest.mark.parametrize("options", [LEVEL_0, LEVEL_1], ids=["level-0", "level-1"])
-def test_the_error_falls_as_one_over_the_root_of_the_shots(exact, rng, options):
+@pytest.mark.parametrize(
+    ("options", "readout"),
+    [(LEVEL_0, "perfect"), (LEVEL_1, "perfect"), (LEVEL_1, "in-pairs")],
+    ids=["level-0", "level-1", "level-1-correlated-readout"],
+)
+def test_the_error_falls_as_one_over_the_root_of_the_shots(exact, rng, options, readout):
     values = rng.uniform(-np.pi, np.pi, (200, 3 * NUM_QUBITS))
     observable = SparsePauliOp(["ZZII", "IXXI"], [1.0, 0.5])
     truth, errors = exactly(observable, values), {}
     for precision in (0.08, 0.02):
         pub = EstimatorPub.coerce((ANSATZ, observable, values, precision))
         generator = np.random.default_rng(5)
-        backend = exact()
+        backend = exact(readout)
         prepared = prepare([pub], options, target=backend.target, rng=generator, clock_start=START)
         data = combine(prepared, backend.run(prepared.program, generator), options)[0].data
         errors[precision] = np.sqrt(np.mean((data.evs - truth) ** 2))

@@ -207,14 +207,17 @@ def test_layers_beyond_the_most_to_learn_keep_their_noise(lindblad):
     assert (about["total_mitigated_layers"], about["unique_mitigated_layers"]) == (2, 1)
 
 
-def test_the_same_seed_gives_the_same_bytes(lindblad):
-    one, again = (estimate(lindblad(*NOISE), PEC, seed=11)[0] for _ in range(2))
+@pytest.mark.parametrize("options", [PEC, FEW], ids=["pec", "pea"])
+def test_the_same_seed_gives_the_same_bytes(lindblad, options):
+    one, again, other = (estimate(lindblad(*NOISE), options, seed=seed)[0] for seed in (11, 11, 12))
     assert one.tobytes() == again.tobytes()
+    assert one.tobytes() != other.tobytes()
 
 
-def test_more_shots_shrink_errors_as_their_root(lindblad):
+@pytest.mark.parametrize(("options", "fewest"), [(PEC, 2048), (PEA, 4096)], ids=["pec", "pea"])
+def test_more_shots_shrink_errors_as_their_root(lindblad, options, fewest):
     few, many = (
-        estimate(lindblad(*NOISE), replace(PEC, default_shots=shots), seeds=range(3))[1]
-        for shots in (2048, 32768)
+        estimate(lindblad(*NOISE), replace(options, default_shots=shots), seeds=range(2))[1]
+        for shots in (fewest, 16 * fewest)
     )
     assert_allclose(np.median(few / many), 4, rtol=0.25)

@@ -73,6 +73,18 @@ def test_errors_are_within_what_the_overhead_says(rng):
     assert np.std(scores) < 1.3  # the overhead is a bound
 
 
+def test_errors_fall_as_one_over_the_root_of_the_shots(rng):
+    how, wrong = rates(5, rng), {}
+    ones = np.array([0.1, 0.9, 0.5, 0.3, 0.7])
+    exact = np.prod(1 - 2 * ones[:2])
+    for shots in (500, 8000):
+        quasis = [
+            mitigate(pack_bits(misread(rng.random((shots, 5)) < ones, how, rng)), how) for _ in range(120)
+        ]
+        wrong[shots] = np.sqrt(np.mean([(parity(one, 5, [0, 1]) - exact) ** 2 for one in quasis]))
+    assert 3.2 < wrong[500] / wrong[8000] < 5
+
+
 def test_leaving_out_far_pairs_changes_next_to_nothing(rng, monkeypatch):
     how = rates(16, rng, worst=0.03)
     shots = pack_bits(misread(ghz(20_000, 16, rng), how, rng))

@@ -30,7 +30,7 @@ REGISTER = "trex"
 FLIPS = f"measurement_flips.{REGISTER}"
 FLOOR = 0.05  # the smallest damping to divide by
 SIGMAS = 3.0  # by which a damping must stand out from nothing
-ROWS = 256  # sums over all calibration shots at a time
+WORKSPACE = 1 << 23  # numbers held at a time
 
 
 @dataclass(frozen=True)
@@ -162,8 +162,9 @@ def damping_variance(readings: NDArray[np.float32], weights: csr_array) -> Float
         Shape ``(num_sums,)``.
     """
     num_shots = readings.shape[1]
+    rows = max(1, WORKSPACE // num_shots)
     variances = [
-        np.asarray(weights[start : start + ROWS] @ readings).var(axis=1) / num_shots
-        for start in range(0, weights.shape[0], ROWS)
+        np.asarray(weights[start : start + rows] @ readings).var(axis=1) / num_shots
+        for start in range(0, weights.shape[0], rows)
     ]
     return np.concatenate(variances) if variances else np.zeros(0)
