@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -120,15 +121,19 @@ def served() -> Iterator[Served]:
     thread.join()
 
 
-@pytest.fixture
-def api(tmp_path: Path, served: Served) -> Iterator[Api]:
-    ticks = itertools.count()
+@dataclass
+class Filled:
+    """A database that every test begins with, and keys of its users."""
 
-    def clock() -> datetime:
-        return NOW + timedelta(seconds=next(ticks))
+    file: Path
+    mine: str
+    stranger: str
 
-    settings, changes = Settings(data=tmp_path, max_body=1 << 20), Changes()
-    store = Store(f"sqlite:///{tmp_path / 'coldplate.db'}", on_change=changes.publish)
+
+@pytest.fixture(scope="session")
+def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
+    file = tmp_path_factory.mktemp("filled") / "coldplate.db"
+    store = Store(f"sqlite:///{file}")
     store.migrate()
     for instance in (LAB, SHOP, ELSEWHERE):
         store.add_instance(instance)
@@ -138,6 +143,26 @@ def api(tmp_path: Path, served: Served) -> Iterator[Api]:
         record("mock_eagle", mock_of="cold_eagle"),
     ]
     store.put_backends([replace(backends[0], properties=None), *backends[1:]], NOW)
+    for user, account in (("ada", "local"), ("eve", "other")):
+        store.add_user(User(user, account, NOW, roles={EVERYWHERE: Role.MANAGER}))
+    auth = Auth(store, Settings(data=file.parent))
+    mine = auth.issue_key(user="ada", account="local", name="mine", expires=None)
+    stranger = auth.issue_key(user="eve", account="other", name="theirs", expires=None)
+    store.close()
+    assert not file.with_name("coldplate.db-wal").exists()  # all is in the one file
+    return Filled(file, mine, stranger)
+
+
+@pytest.fixture
+def api(tmp_path: Path, served: Served, filled: Filled) -> Iterator[Api]:
+    ticks = itertools.count()
+
+    def clock() -> datetime:
+        return NOW + timedelta(seconds=next(ticks))
+
+    settings, changes = Settings(data=tmp_path, max_body=1 << 20), Changes()
+    shutil.copy(filled.file, tmp_path / "coldplate.db")
+    store = Store(f"sqlite:///{tmp_path / 'coldplate.db'}", on_change=changes.publish)
     auth, blobs = Auth(store, settings), LocalBlobs(tmp_path / "blobs")
     service = Service(
         store=store,
@@ -147,13 +172,10 @@ def api(tmp_path: Path, served: Served) -> Iterator[Api]:
         changes=changes,
         clock=clock,
     )
-    for user, account in (("ada", "local"), ("eve", "other")):
-        store.add_user(User(user, account, NOW, roles={EVERYWHERE: Role.MANAGER}))
-    mine = auth.issue_key(user="ada", account="local", name="mine", expires=None)
-    stranger = auth.issue_key(user="eve", account="other", name="theirs", expires=None)
     uploads = Uploads(store=store, clock=clock, run=False)
     legacy = Legacy(service=service, store=store, auth=auth, clock=clock, uploads=uploads)
     served.app = build_app(service, settings, changes, legacy)
-    with httpx.Client(base_url=served.url, trust_env=False) as client:
+    with httpx.Client(base_url=served.url, trust_env=False, verify=False) as client:  # plain http
+        mine, stranger = filled.mine, filled.stranger
         yield Api(client, service, store, blobs, mine, stranger, clock=clock, settings=settings)
     store.close()
