@@ -214,11 +214,8 @@ class Service:
         return None if self.results(who, id) is None else self._shelf.artifacts(job)
 
     def results_sent(self, who: Principal, id: str) -> None:
-        """The whole result was sent: a private one is gone soon. The first reading starts the clock.
-
-        A job that its owner has deleted meanwhile needs none.
-        """
-        job = self._store.job(JobId(id), scope(who).id)
+        """The whole result was sent: a private one is gone soon. The first reading starts the clock."""
+        job = self._store.job(JobId(id), scope(who).id)  # None: its owner has deleted it meanwhile
         if job is not None and job.private and job.results_read is None:
             self._store.mark_results_read(job.id, self._clock())
 
