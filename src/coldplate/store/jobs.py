@@ -11,6 +11,7 @@ import msgspec
 from sqlalchemy import (
     ColumnElement,
     Connection,
+    Row,
     Select,
     Update,
     bindparam,
@@ -21,6 +22,7 @@ from sqlalchemy import (
     select,
     update,
 )
+from sqlalchemy.sql.dml import ReturningUpdate
 
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import FINAL, Job, JobId, JobState
@@ -189,17 +191,18 @@ def _attempt(
 ) -> Job | None:
     lease_until = to_micros(now + timedelta(seconds=lease_s))
     attempt = NOT_AT_THE_DEVICE | {"lease_until": lease_until, "held_s": 0.0}
-    job = _change(connection, id, expected, values | attempt, fence=fence, again=True)
-    if job is not None:
-        _touch_session(connection, job, "last_job_started", now)
-    return job
+    row = _change(connection, id, expected, values | attempt, fence=fence, again=True)
+    if row is None:
+        return None
+    _touch_session(connection, row, "last_job_started", now)
+    return job_from(row, tuple(connection.execute(TAGS, {"wanted": id}).scalars()))
 
 
 def beat(connection: Connection, id: JobId, fence: int, *, now: datetime, lease_s: float) -> bool | None:
     """Renew a lease; whether a cancel was asked for, or None when the fence is stale."""
     lease = {"lease_until": to_micros(now + timedelta(seconds=lease_s))}
-    job = _change(connection, id, "current", lease, fence=fence)
-    return None if job is None else job.cancel_requested
+    row = _change(connection, id, "current", lease, fence=fence)
+    return None if row is None else bool(row.cancel_requested)
 
 
 # --- ends ---------------------------------------------------------------------------------------
@@ -272,7 +275,7 @@ def _end(
     return True
 
 
-def _is_charged_by_the_clock(connection: Connection, job: Job) -> bool:
+def _is_charged_by_the_clock(connection: Connection, job: Row[Any]) -> bool:
     """Whether the job is of a dedicated session, which is charged as a whole."""
     if job.session is None:
         return False
@@ -317,21 +320,21 @@ def _change(
     *,
     fence: int | None = None,
     again: bool = False,
-) -> Job | None:
-    """Compare and set: the changed job, or None when it wasn't as expected."""
+) -> Row[Any] | None:
+    """Compare and set: the changed row, or None when it wasn't as expected."""
     statement = _changing(expected, tuple(values), again)
     new = {f"new_{name}": value for name, value in values.items()}
     if fence is not None:
         new["with_fence"] = fence
-    changed = connection.execute(statement, new | {"wanted": id}).rowcount
-    return find(connection, id, None) if changed else None
+    return connection.execute(statement, new | {"wanted": id}).one_or_none()
 
 
 @cache
-def _changing(expected: Expected, columns: tuple[str, ...], again: bool) -> Update:
+def _changing(expected: Expected, columns: tuple[str, ...], again: bool) -> ReturningUpdate[Any]:
     """Sets columns of a job that is as expected, and counts one more attempt if it runs again."""
     values: Values = {name: bindparam(f"new_{name}") for name in columns} | (NEW_ATTEMPT if again else {})
-    return update(jobs).where(jobs.c.id == bindparam("wanted"), *EXPECTED[expected]).values(values)
+    same = update(jobs).where(jobs.c.id == bindparam("wanted"), *EXPECTED[expected])
+    return same.values(values).returning(jobs)
 
 
 def _put_tags(connection: Connection, id: JobId, tags: Sequence[str]) -> None:
@@ -340,7 +343,7 @@ def _put_tags(connection: Connection, id: JobId, tags: Sequence[str]) -> None:
         connection.execute(insert(job_tag), rows)
 
 
-def _touch_session(connection: Connection, job: Job, moment: str, now: datetime) -> None:
+def _touch_session(connection: Connection, job: Row[Any], moment: str, now: datetime) -> None:
     if job.session is not None:
         connection.execute(_touching(moment), {"wanted": job.session, "at": to_micros(now)})
 
