@@ -193,6 +193,24 @@ def test_schedules_and_stretches_are_told(service):
     assert (result[0]["c"][:, 0] == 1).all()
 
 
+def test_a_stretch_fills_the_shorter_branch(service):
+    circuit = QuantumCircuit(1, 2)
+    circuit.x(0)
+    circuit.measure(0, 0)
+    with circuit.if_test((circuit.clbits[0], 1)) as otherwise:
+        circuit.x(0)
+        circuit.delay(circuit.add_stretch("gap"), 0)
+    with otherwise:
+        circuit.delay(1000, 0, unit="dt")
+    circuit.measure(0, 1)
+    program = QuantumProgram(shots=5)
+    program.append_circuit_item(circuit)
+    result = executor(service, "emu_quiet", execution={"stretch_values": True}).run(program).result()
+    (told,) = result[0].metadata.stretch_values
+    assert (told.name, told.value) == ("gap", 1000 - 8)
+    assert result[0]["c"].tolist() == [[True, False]] * 5
+
+
 @pytest.mark.parametrize(
     ("options", "named"),
     [

@@ -126,6 +126,7 @@ OBJECT = Kind("object", lambda value: isinstance(value, dict))
 COUPLING = Kind("list of [qubit, qubit]", is_coupling_map)
 REP_DELAY = number("seconds, 0 to 1", lambda value: 0 <= value <= 1)
 PRECISION = number("number > 0", lambda value: value > 0)
+LOOPS = "circuits with stretches and a while loop, whose length nobody knows, fail (3211)"
 METHODS = ("statevector", "density_matrix", "stabilizer", "matrix_product_state", "aer")
 
 
@@ -160,7 +161,10 @@ EXECUTION = (
 TIMING = (
     Option("execution.scheduler_timing", BOOL, False, note="the schedule, in the metadata of each pub"),
     Option(
-        "execution.stretch_values", BOOL, False, note="what stretches became, in the metadata of each pub"
+        "execution.stretch_values",
+        BOOL,
+        False,
+        note=f"what stretches became, in the metadata of each pub; {LOOPS}",
     ),
 )
 
@@ -362,7 +366,9 @@ EXECUTOR = (
     Option("init_qubits", BOOL, True),
     Option("rep_delay", REP_DELAY, note="seconds; the backend's default when not given"),
     Option("scheduler_timing", BOOL, False, note="the schedule, in the metadata of each item"),
-    Option("stretch_values", BOOL, False, note="what stretches became, in the metadata of each item"),
+    Option(
+        "stretch_values", BOOL, False, note=f"what stretches became, in the metadata of each item; {LOOPS}"
+    ),
     *EXPERIMENTAL,
     ARTIFACTS,
     Option(
