@@ -8,13 +8,12 @@ is copied anew, until it and the files are of one moment.
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import sqlite3
 from pathlib import Path
 
 from coldplate.audit import Findings, audit, may_have, must_have
-from coldplate.blobs import LocalBlobs
+from coldplate.blobs import LocalBlobs, make_durable
 from coldplate.connection import ACCOUNT_FILE
 from coldplate.data_dir import opened
 from coldplate.errors import ColdplateError
@@ -99,11 +98,11 @@ def copy_database(source: Path, target: Path) -> None:
     ):
         old.backup(copy)
     new.chmod(0o600)
-    flush(new)
+    make_durable(new)
     for name in ("-wal", "-shm"):  # of the copy that is replaced
         target.with_name(target.name + name).unlink(missing_ok=True)
     new.replace(target)
-    flush(target.parent)
+    make_durable(target.parent)
 
 
 def copy_files(source: LocalBlobs, target: LocalBlobs, keys: list[str]) -> set[str]:
@@ -116,12 +115,3 @@ def copy_files(source: LocalBlobs, target: LocalBlobs, keys: list[str]) -> set[s
             except FileNotFoundError:
                 missing.add(key)
     return missing
-
-
-def flush(path: Path) -> None:
-    """Make a file, or the names in a directory, durable."""
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)

@@ -102,24 +102,24 @@ def _make_directory(directory: Path) -> None:
     if not directory.is_dir():
         _make_directory(directory.parent)
         directory.mkdir(exist_ok=True)
-        _sync_directory(directory.parent)
+        make_durable(directory.parent)
 
 
 def _sync_together(file: int, directories: list[Path]) -> None:
     """Make content and names durable side by side: all wait for one commit of the journal."""
     with ThreadPoolExecutor(len(directories)) as beside:
         try:
-            syncs = [beside.submit(_sync_directory, directory) for directory in directories]
+            syncs = [beside.submit(make_durable, directory) for directory in directories]
         except RuntimeError:  # a job that has used up its memory has no room for another thread
             syncs = []
         os.fsync(file)
         for directory, sync in zip_longest(directories, syncs):
-            sync.result() if sync else _sync_directory(directory)
+            sync.result() if sync else make_durable(directory)
 
 
-def _sync_directory(directory: Path) -> None:
-    """Make the new name itself durable."""
-    descriptor = os.open(directory, os.O_RDONLY)
+def make_durable(path: Path) -> None:
+    """Make a file, or the names in a directory, durable."""
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

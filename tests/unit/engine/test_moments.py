@@ -10,7 +10,7 @@ from scipy.sparse import csr_array
 from coldplate.circuits.parity import to_words
 from coldplate.circuits.program import pack_bits
 from coldplate.engine import moments as module
-from coldplate.engine.moments import moments
+from coldplate.engine.moments import moments, string_means
 
 
 @pytest.mark.parametrize(
@@ -53,3 +53,16 @@ def test_one_shot_has_a_mean_and_no_infinite_error():
     means, variances = moments(np.ones((1, 1, 1), np.uint8), 1, masks=masks, coefficients=csr_array([[1.0]]))
     assert_allclose(means, [[-1]])
     assert_allclose(variances, 0)
+
+
+@pytest.mark.parametrize("kernel", [True, False])
+@pytest.mark.parametrize(("num_bits", "workspace"), [(5, 1 << 23), (90, 1 << 23), (90, 300)])
+def test_string_means_are_those_of_each_execution(kernel, num_bits, workspace, rng, monkeypatch):
+    monkeypatch.setattr(module, "WORKSPACE", workspace)
+    if not kernel:
+        monkeypatch.setattr(module, "native", lambda: None)
+    bits = rng.random((2, 3, 40, num_bits)) < 0.3
+    support = rng.random((4, num_bits)) < 0.5
+    values = 1.0 - 2 * (np.einsum("resb,tb->rest", bits.astype(int), support.astype(int)) % 2)
+    means = string_means(pack_bits(bits), to_words(pack_bits(support)))
+    assert np.array_equal(means, values.mean(axis=2))
