@@ -43,6 +43,7 @@ CLOSING_S = 0.2  # a client is told of its cancel so much later than its stream 
 OLD_PAGE = 20  # jobs in one page when a client doesn't say
 CLIENT = re.compile(r"qiskit_ibm_runtime-(\d+)\.(\d+)")
 WITH_SAMPLER_RESULTS = (0, 24)  # the first client that knows the type of a sampler's result
+HOST = re.compile(r"([A-Za-z0-9.-]+|\[[0-9A-Fa-f:.]+\])(:[0-9]{1,5})?")
 POLLING = "/polling"  # an address for clients that must not stream; see `Login.me`
 
 
@@ -103,8 +104,10 @@ class Login:
         """
         asked_by(self.service, asker)
         scheme, _, host = str(request.base_url).rstrip("/").partition("://")
-        if request.headers.get("x-forwarded-proto", "").partition(",")[0].strip().lower() == "https":
+        if first(request, "x-forwarded-proto").lower() == "https":
             scheme = "https"
+        if HOST.fullmatch(asked := first(request, "x-forwarded-host")):
+            host = asked
         polling = request.scope["path"].startswith(POLLING)
         shown = scheme.upper() if polling else scheme
         prefix = POLLING if polling else ""
@@ -115,6 +118,11 @@ class Login:
     def network(self, asker: Asker) -> Response:
         """The asker's instances."""
         return render.reply(show.network(self.legacy.instances(asked_by(self.service, asker))))
+
+
+def first(request: Request, header: str) -> str:
+    """What the first of several proxies says; whoever lies here misleads nobody but itself."""
+    return request.headers.get(header, "").partition(",")[0].strip()
 
 
 class OldBackends:

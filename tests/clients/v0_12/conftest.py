@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -101,4 +104,36 @@ def not_streaming(tls_server, trusting, tmp_path_factory):
     home, newest = tmp_path_factory.mktemp("polling"), extra("websocket-newest")
     variables = quantum(tls_server, **trusting, QISKIT_IBM_URL=f"{tls_server.url}/polling/api")
     with client("0.12", SCRIPTS, variables, home, before=newest) as process:
+        yield process
+
+
+@contextmanager
+def proxied_client(server, authority, variables, home, *, before=None, own_host=False):
+    """The client of 2023 that reaches a server of plain http through a proxy that ends TLS."""
+    _, _, port = server.url.rpartition(":")
+    command = [sys.executable, str(Path(__file__).with_name("tls_proxy.py"))]
+    command += [str(authority["chain"]), str(authority["key"]), port, *(["--own-host"] if own_host else [])]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as proxy:
+        try:
+            url = f"https://127.0.0.1:{proxy.stdout.readline().strip()}/api"
+            told = quantum(server, **variables, QISKIT_IBM_URL=url)
+            with client("0.12", SCRIPTS, told, home, before=before) as process:
+                yield process
+        finally:
+            proxy.kill()
+
+
+@pytest.fixture(scope="session")
+def proxied(old_server, authority, trusting, tmp_path_factory):
+    """The client behind a proxy that keeps the name that clients asked for."""
+    home = tmp_path_factory.mktemp("proxied")
+    with proxied_client(old_server, authority, trusting, home) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def proxied_newest(old_server, authority, trusting, tmp_path_factory):
+    """The newest websocket-client behind a proxy that puts the server's own name in its place."""
+    home, newest = tmp_path_factory.mktemp("proxied-newest"), extra("websocket-newest")
+    with proxied_client(old_server, authority, trusting, home, before=newest, own_host=True) as process:
         yield process

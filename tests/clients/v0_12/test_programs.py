@@ -57,8 +57,9 @@ def test_uploaded_program_is_not_run_and_says_so(old):
 def running(streaming):
     """The client of a server that runs uploaded programs; skipped where the machine can't shut them in."""
     told = streaming.call("programs.fails", line="return 1")
-    if told["status"] != "DONE":
+    if "Error code 4052" in (told["message"] or ""):
         pytest.skip(told["message"])
+    assert told["status"] == "DONE"
     return streaming
 
 

@@ -34,3 +34,19 @@ def test_cancel_ends_the_stream(client, request):
 def test_failed_job_ends_the_stream(streaming):
     told = streaming.call("jobs.failed")
     assert told["status"] == "ERROR"
+
+
+def test_callback_gets_the_result_through_a_proxy(proxied):
+    told = proxied.call("jobs.follow")
+    assert told["told"] == [[told["id"], ["00", "11"]]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("client", ["proxied", "proxied_newest"])
+def test_streams_end_through_a_proxy_as_they_do_without(client, request):
+    process = request.getfixturevalue(client)
+    assert process.call("account.instances")["instances"] == ["local/premium/default"]
+    told = process.call("jobs.follow")
+    assert [told["id"], ["00", "11"]] in told["told"]
+    assert process.call("jobs.cancelled_while_followed") == {"status": "CANCELLED", "told": []}
+    assert process.call("jobs.failed")["status"] == "ERROR"

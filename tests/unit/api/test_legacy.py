@@ -47,6 +47,23 @@ def test_addresses_are_those_that_the_client_came_by(api, token):
     assert urls["services"]["runtime"] == "HTTPS://lab.example/runtime"
 
 
+@pytest.mark.parametrize(
+    ("forwarded", "host"),
+    [
+        ("lab.example", "lab.example"),
+        ("[::1]:443", "[::1]:443"),
+        ("first.example:8, second.example", "first.example:8"),
+        ("lab.example/evil", "inside:80"),
+        ("a@b", "inside:80"),
+        ("", "inside:80"),
+    ],
+)
+def test_proxy_may_say_by_what_name_it_was_asked(api, token, forwarded, host):
+    headers = token | {"Host": "inside:80", "X-Forwarded-Host": forwarded}
+    urls = api.client.get("/api/users/me", headers=headers).json()["urls"]
+    assert urls["services"]["runtime"].removeprefix("http://") == f"{host}/runtime"
+
+
 def test_instances_have_old_names(api, token):
     (hub,) = api.client.get("/api/Network", headers=token).json()
     projects = {group: list(found["projects"]) for group, found in hub["groups"].items()}
