@@ -51,6 +51,7 @@ FIXED = frozenset(["x", "y", "z", "h", "s", "sdg", "t", "tdg", "sx", "sxdg"])
 TURNS = {"rz": RZ, "p": RZ, "u1": RZ, "rx": RX, "ry": RY}
 PAIRS = {"cz": CZ, "cx": CX, "swap": SWAP}
 SPECIAL = CLASSICAL | {"barrier", "delay", "measure", "reset"}
+EVOLUTION = "PauliEvolution"  # name of the gate
 WIDEST = 6  # qubits of a matrix
 
 
@@ -227,8 +228,8 @@ class ArrayProgram:
         self._write(code, places[0], places[1] if len(places) > 1 else -1, number)
 
     def _other(self, one: CircuitInstruction, places: list[int]) -> None:
-        """Any gate: by its matrix, or by its definition."""
-        if not any(map(is_free, one.params)) and len(places) <= WIDEST:
+        """Any gate: by its matrix, or by its definition; time evolutions by their formula, as devices do."""
+        if one.name != EVOLUTION and not any(map(is_free, one.params)) and len(places) <= WIDEST:
             matrix = one.matrix
             if matrix is None:
                 matrix = matrix_of(one)

@@ -12,6 +12,7 @@ import struct
 from collections.abc import Collection, Mapping
 
 from coldplate.errors import BadProgram, LimitExceeded, NotIsa
+from coldplate.wire.qpy_evolution import PREFIX, evolution
 from coldplate.wire.qpy_values import MAX_CONTROLS, MAX_NESTING, TYPED, Place, Values, too_deep
 
 MAX_TOTAL_BITS = 10**6  # of all circuits of a file, and what their registers hold; a bit takes 350 bytes
@@ -168,22 +169,32 @@ class Scan(Values):
             DEFINITION, *place.read(LONG)
         ):
             name = place.text(name_size)
-            if kind == b"p":
-                raise NotIsa("A circuit has a PauliEvolutionGate, which no backend runs as it is.")
+            if (kind == b"p") != name.startswith(PREFIX):
+                raise BadProgram(f"The instruction {name[:60]!r} is not of the kind that it is called.")
             if max(qubits, clbits) > self.max_bits or controls > MAX_CONTROLS:
                 raise BadProgram(
                     f"The instruction {name[:60]!r} has {qubits} qubits and {controls} controls."
                 )
             gates = 1
             if defined:
-                definition = place.part(size)
-                gates = max(1, self.circuit(definition, depth + 1))
-                definition.end()
+                gates = self.definition(place.part(size), depth, evolves=qubits if kind == b"p" else None)
             found[name] = gates
             if base:
                 under[name] = place.part(base)
         self.bases(under, found, depth)
         return found
+
+    def definition(self, part: Place, depth: int, *, evolves: int | None) -> int:
+        """Walk what an instruction of the file's own stands for, a circuit or a time evolution.
+
+        Args:
+            evolves: Of how many qubits, if it is a time evolution.
+        """
+        if evolves is not None:
+            return evolution(self, part, num_qubits=evolves, depth=depth)
+        gates = max(1, self.circuit(part, depth + 1))
+        part.end()
+        return gates
 
     def bases(self, under: Mapping[str, Place], own: Mapping[str, int], depth: int) -> None:
         """Walk the instructions that controlled ones are made from, which may not go round in circles."""

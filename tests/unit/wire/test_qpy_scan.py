@@ -27,9 +27,8 @@ from qiskit.circuit import (
     Qubit,
 )
 from qiskit.circuit.classical import expr, types
-from qiskit.circuit.library import PauliEvolutionGate, RZGate, SGate, XGate
+from qiskit.circuit.library import RZGate, SGate, XGate
 from qiskit.qpy.exceptions import UnsupportedFeatureForVersion
-from qiskit.quantum_info import SparsePauliOp
 from samplomatic import ChangeBasis, InjectNoise, Twirl, build
 
 from coldplate.errors import BadInput, BadProgram, LimitExceeded, NotIsa
@@ -374,13 +373,6 @@ def test_pulse_calibrations_are_refused():
     at = len(raw) - struct.calcsize("!?iiiIi") - 2
     with pytest.raises(BadProgram, match="calibrations"):
         walk(raw[:at] + b"\0\1" + raw[at + 2 :])
-
-
-def test_time_evolution_is_refused_by_name():
-    circuit = QuantumCircuit(1)
-    circuit.append(PauliEvolutionGate(SparsePauliOp("X")), [0])
-    with pytest.raises(NotIsa, match="PauliEvolutionGate"):
-        walk(written(circuit, 17))
 
 
 @pytest.mark.parametrize("version", [*range(9), 19, 255])

@@ -5,10 +5,18 @@ from account import service
 from primitives import IDEAL, ghz
 from qiskit import QuantumCircuit, transpile
 from qiskit.circuit import Parameter, ParameterVector
-from qiskit.circuit.library import QFT, EfficientSU2, RealAmplitudes, TwoLocal, ZZFeatureMap
+from qiskit.circuit.library import (
+    QFT,
+    EfficientSU2,
+    PauliEvolutionGate,
+    RealAmplitudes,
+    TwoLocal,
+    ZZFeatureMap,
+)
 from qiskit.primitives import BackendSampler
 from qiskit.primitives import Estimator as LocalEstimator
 from qiskit.quantum_info import Pauli, SparsePauliOp, Statevector
+from qiskit.synthesis import SuzukiTrotter
 from qiskit_aer.noise import NoiseModel, depolarizing_error
 from qiskit_ibm_provider import least_busy
 from qiskit_ibm_runtime import Estimator, Options, Sampler, Session
@@ -322,9 +330,16 @@ def time_evolution():
             circuit.rzz(-0.4, 0, 1)
             circuit.rzz(-0.4, 1, 2)
         circuits.append(circuit)
+    ising = SparsePauliOp(["XII", "IXI", "IIX", "IZZ", "ZZI"], [0.2, 0.2, 0.2, -0.2, -0.2])
+    gate = PauliEvolutionGate(ising, 1.5, synthesis=SuzukiTrotter(order=2, reps=3))
+    circuits.append(QuantumCircuit(3))
+    circuits[-1].append(gate, range(3))
     observable = SparsePauliOp(["ZII", "IZI", "IIZ"], np.full(3, 1 / 3))
-    values = ideal(Estimator).run(circuits, [observable] * 4, shots=20_000).result().values
-    exact = [Statevector(circuit).expectation_value(observable).real for circuit in circuits]
+    values = ideal(Estimator).run(circuits, [observable] * 5, shots=20_000).result().values
+    exact = [
+        Statevector(circuit.decompose(PauliEvolutionGate)).expectation_value(observable).real
+        for circuit in circuits
+    ]
     assert np.allclose(values, exact, atol=0.03)
 
 
