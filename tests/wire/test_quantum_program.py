@@ -225,7 +225,7 @@ WRONG = [
     ({"circuits": {"data": []}}, "not a list of 1 texts"),
     ({"circuits": {}}, "no b64_data"),
     ({"circuits": {"data": [7]}}, "not a list of 1 texts"),
-    ({"passthrough_data": {"a": [{"__type__": "settings"}]}}, "can't repeat"),
+    ({"passthrough_data": {"a": [{"__type__": "settings"}]}}, "type 'settings'"),
 ]
 
 

@@ -105,6 +105,7 @@ def old_routes(service: Service, settings: Settings, legacy: Legacy, streams: St
         ("POST", "/api/users/loginWithToken", login.login),
         ("GET", "/api/users/me", login.me),
         ("GET", "/api/Network", login.network),
+        ("GET", "/api/jobs/v2", login.archive),
     ]
     runtime: list[Route] = [
         ("GET", "/backends", backends.list),

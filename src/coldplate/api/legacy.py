@@ -115,6 +115,11 @@ class Login:
             show.user_object(f"{scheme}://{host}{prefix}/api", runtime=f"{shown}://{host}/runtime")
         )
 
+    def archive(self, asker: Asker) -> Response:
+        """Jobs from before the runtime, which the provider of 2023 can ask for: there are none."""
+        asked_by(self.service, asker)
+        return render.reply({"items": [], "meta": {"count": 0}})
+
     def network(self, asker: Asker) -> Response:
         """The asker's instances."""
         return render.reply(show.network(self.legacy.instances(asked_by(self.service, asker))))

@@ -14,10 +14,10 @@ from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobState
 from coldplate.domain.provider import Provider
-from coldplate.errors import ColdplateError, RanTooLong, SessionClosed, TooWide
+from coldplate.errors import ColdplateError, RanTooLong, SessionClosed, TooWide, UnknownJob
 
 # Codes that meant something else then, or nothing.
-CODES = {SessionClosed.code: 4001, TooWide.code: 1109}
+CODES = {SessionClosed.code: 4001, TooWide.code: 1109, UnknownJob.code: 3250}
 RAN_TOO_LONG = "Ran too long"
 OLDEST = "2021-01-01T00:00:00+00:00"
 MAX_EXPERIMENTS, MAX_SHOTS = 300, 100_000

@@ -26,7 +26,7 @@ from coldplate.programs.registry import Answer, Context
 from coldplate.wire.layer_noise import write_layer_noise
 from coldplate.wire.learner import read_circuits, read_instructions, write_layer_errors, write_learnt
 from coldplate.wire.options import learner_options, learner_v3_options
-from coldplate.wire.params import read
+from coldplate.wire.params import check_tags, read
 
 
 def run(params: bytes, backend: Backend, context: Context) -> Answer:
@@ -65,6 +65,7 @@ def run_v2(fields: Mapping[str, Any], backend: Backend, context: Context) -> Ans
 
 def run_v3(fields: Mapping[str, Any], backend: Backend, context: Context) -> Answer:
     """Learn boxes, each by itself."""
+    check_tags(fields, allowed=(), where="A job of this schema")  # there are none, nor would they be read
     options = learner_v3_options(fields)
     width = backend.target.num_qubits or 0
     tasks = read_instructions(fields, num_qubits=width)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,12 +15,13 @@ from coldplate.errors import BadInput
 from coldplate.noise.action import circuit_of
 from coldplate.noise.model import LayerNoise, Strings
 from coldplate.wire.limits import Budget, deflated
-from coldplate.wire.params import fields
+from coldplate.wire.params import check_tags, fields
 from coldplate.wire.qpy import dump_circuit
 from coldplate.wire.tagged import decode, numbers_of, tagged, write_array
 
 MODULES = ("qiskit_ibm_runtime.utils.noise_learner_result", "qiskit_ibm_runtime.results.noise_learner")
 PAULIS = "qiskit.quantum_info.operators.symplectic.pauli_list"
+TAGGED = ("__type__", "__module__", "__class__", "__value__")
 MAX_LAYERS, MAX_LETTERS, MAX_QUBITS = 1000, 20_000_000, 10_000
 
 
@@ -31,7 +32,11 @@ def read_layer_noise(value: Any, budget: Budget) -> tuple[LayerNoise, ...]:
         BadInput: It can't be read.
     """
     if isinstance(value, dict) and value.get("__type__") == "NoiseLearnerResult":
-        value = fields(value.get("__value__"), ("data",), where="A noise learner's result")["data"]
+        where = "A noise learner's result"
+        nothing_else(value, ("__type__", "__value__"), where)
+        inner = fields(value.get("__value__"), ("data",), where=where)
+        nothing_else(inner, ("data",), where)
+        value = inner["data"]
     if not isinstance(value, list) or len(value) > MAX_LAYERS:
         raise BadInput(f"layer_noise_model is not a list of at most {MAX_LAYERS} layer errors.")
     found = [read_error(item, budget, index=index) for index, item in enumerate(value)]
@@ -41,16 +46,14 @@ def read_layer_noise(value: Any, budget: Budget) -> tuple[LayerNoise, ...]:
 def read_error(value: Any, budget: Budget, *, index: int) -> LayerNoise | None:
     """One layer error; None where its error is not known."""
     where = f"Layer error {index}"
-    inner = fields(unwrapped(value, "LayerError", where), ("circuit", "qubits", "error"), where=where)
+    inner = unwrapped(value, "LayerError", ("circuit", "qubits", "error"), where)
     circuit = decode(inner["circuit"], allow=frozenset({"QuantumCircuit"}), budget=budget)
     if not isinstance(circuit, QuantumCircuit):
         raise BadInput(f"{where} has no circuit.")
     layer = read_layer(circuit, inner["qubits"], where)
     if inner["error"] is None:
         return None
-    error = fields(
-        unwrapped(inner["error"], "PauliLindbladError", where), ("generators", "rates"), where=where
-    )
+    error = unwrapped(inner["error"], "PauliLindbladError", ("generators", "rates"), where)
     strings = read_paulis(error["generators"], circuit.num_qubits, where)
     rates = decode(error["rates"], allow=frozenset({"ndarray"}), budget=budget)
     rates = numbers_of(rates) if isinstance(rates, list) else rates
@@ -62,12 +65,20 @@ def read_error(value: Any, budget: Budget, *, index: int) -> LayerNoise | None:
     return LayerNoise.given(layer, Strings(strings.x[:, order], strings.z[:, order]), rates)
 
 
-def unwrapped(value: Any, name: str, where: str) -> Any:
-    """What is inside an object of one of the client's classes."""
-    found = fields(value, ("__type__", "__module__", "__class__", "__value__"), where=where)
+def nothing_else(value: Mapping[str, Any], names: Collection[str], where: str) -> None:
+    """Refuse tagged values beside the fields that are read: clients decode them, too."""
+    check_tags([item for name, item in value.items() if name not in names], allowed=(), where=where)
+
+
+def unwrapped(value: Any, name: str, names: Sequence[str], where: str) -> dict[str, Any]:
+    """The fields inside an object of one of the client's classes."""
+    found = fields(value, TAGGED, where=where)
+    nothing_else(found, TAGGED, where)
     if found["__type__"] != "_json" or found["__module__"] not in MODULES or found["__class__"] != name:
         raise BadInput(f"{where} has something else than a {name}.")
-    return found["__value__"]
+    inner = fields(found["__value__"], names, where=where)
+    nothing_else(inner, names, where)
+    return inner
 
 
 def read_layer(circuit: QuantumCircuit, qubits: Any, where: str) -> Layer:
@@ -91,11 +102,13 @@ def read_layer(circuit: QuantumCircuit, qubits: Any, where: str) -> Layer:
 
 def read_paulis(value: Any, num_qubits: int, where: str) -> Strings:
     """The generators of an error."""
-    found = fields(value, ("__type__", "__module__", "__class__", "__value__"), where=where)
+    found = fields(value, TAGGED, where=where)
+    nothing_else(found, TAGGED, where)
     labels = found["__value__"].get("data") if isinstance(found["__value__"], dict) else None
     if (
         (found["__type__"], found["__module__"], found["__class__"]) != ("settings", PAULIS, "PauliList")
         or not isinstance(labels, list)
+        or len(found["__value__"]) > 1
         or len(labels) * num_qubits > MAX_LETTERS
         or any(not isinstance(label, str) or len(label) != num_qubits for label in labels)
     ):

@@ -124,7 +124,7 @@ def check_tags(value: Any, *, allowed: Collection[str], where: str) -> None:
         if isinstance(item, dict):
             tag = item.get("__type__")
             if "__type__" in item and (not isinstance(tag, str) or tag not in allowed):
-                raise BadInput(f"{where} has a value of type {str(tag)[:60]!r}, which results can't repeat.")
+                raise BadInput(f"{where} has a value of type {str(tag)[:60]!r}, which is not to be there.")
             waiting.extend(item.values())
         elif isinstance(item, list | tuple):
             waiting.extend(item)

@@ -97,6 +97,7 @@ def decode(body: bytes) -> ExecutorRequest:
         BadInput, BadProgram, NotIsa, LimitExceeded: It can't be read, or is too large.
     """
     params = fields(read(body), ("schema_version", "quantum_program"), where="The params")
+    check_tags(params, allowed=(), where="An executor job")  # there are none, nor would they be read
     version = params["schema_version"]
     if not isinstance(version, str) or version not in SCHEMAS:
         raise BadInput(f"The schema version {str(version)[:20]!r} is not one of {', '.join(SCHEMAS)}.")
@@ -112,7 +113,6 @@ def decode(body: bytes) -> ExecutorRequest:
     if role is not None and not isinstance(role, str):
         raise BadInput("The semantic role is not text.")
     passthrough = program.get("passthrough_data")
-    check_tags(passthrough, allowed=(), where="passthrough_data")
     options = params.get("options") or {}
     return ExecutorRequest(
         schema_version=version,

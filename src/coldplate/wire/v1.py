@@ -71,9 +71,11 @@ class Reader:
             return [self.read(item) for item in value]
         if not isinstance(value, dict):
             return value
-        tag = value.get("__type__")
         if "__type__" not in value:
             return {name: self.read(item) for name, item in untagged(value)}
+        tag = value["__type__"]
+        if not isinstance(tag, str):
+            raise BadInput("The type of a value is not text.")
         if tag == "settings":
             return operator(value, self.budget)
         if set(value) != {"__type__", "__value__"}:
@@ -85,8 +87,8 @@ class Reader:
             "Instruction": lambda inner: self.circuits[self.place(inner)].data[0].operation,
             "Parameter": parameter,
         }
-        if not isinstance(tag, str) or tag not in readers:
-            raise BadInput(f"A value of type {str(tag)[:60]!r} is not accepted.")
+        if tag not in readers:
+            raise BadInput(f"A value of type {tag[:60]!r} is not accepted.")
         return readers[tag](value["__value__"])
 
     def place(self, text: Any) -> int:
@@ -101,10 +103,21 @@ class Reader:
 
 def untagged(value: Mapping[str, Any]) -> Iterator[tuple[Any, Any]]:
     """The items of an object; keys that were integers are so again."""
+    check_flag(value)
     whole = value.get(INT_KEYS) is True
     for name, item in value.items():
         if name != INT_KEYS:
             yield (int(name) if whole and name.lstrip("-").isdigit() else name), item
+
+
+def check_flag(value: Mapping[str, Any]) -> None:
+    """Refuse a flag for integer keys that is something else: nobody reads it, but clients decode it.
+
+    Raises:
+        BadInput: It is.
+    """
+    if value.get(INT_KEYS, True) is not True:
+        raise BadInput(f"The field {INT_KEYS} is something else than true.")
 
 
 def parameter(value: Any) -> None:
@@ -123,13 +136,16 @@ def operator(value: Any, budget: Budget) -> Any:
         BadInput: It is none of those known, by exactly their module and arguments.
     """
     fields = {"__type__", "__module__", "__class__", "__value__"}
-    if not isinstance(value, dict) or set(value) - {INT_KEYS} != fields:
+    right = isinstance(value, dict) and value.get("__type__") == "settings"
+    if not right or set(value) - {INT_KEYS} != fields:
         raise BadInput("A value of type 'settings' is not an operator.")
-    known = OPERATORS.get((value["__module__"], value["__class__"]))
+    check_flag(value)
+    place = (str(value["__module__"])[:100], str(value["__class__"])[:40])
+    known = OPERATORS.get(place)
     arguments = value["__value__"]
     if known is None or not isinstance(arguments, dict):
-        place = f"{value['__module__']!s:.60}.{value['__class__']!s:.40}"
-        raise BadInput(f"An object of {place} is not accepted, only operators of qiskit.quantum_info.")
+        named = ".".join(place)
+        raise BadInput(f"An object of {named} is not accepted, only operators of qiskit.quantum_info.")
     names, make = known
     if not set(arguments) <= names:
         raise BadInput(f"A {value['__class__']} has other arguments than {', '.join(sorted(names))}.")
@@ -171,10 +187,18 @@ def sparse_pauli_op(arguments: Mapping[str, Any], budget: Budget) -> SparsePauli
 
 def matrix_operator(arguments: Mapping[str, Any], budget: Budget) -> SparsePauliOp:
     """A matrix over a few qubits."""
+    for name in ("input_dims", "output_dims"):
+        if not is_dims(arguments.get(name)):
+            raise BadInput(f"The {name} of an operator are not a list of integers.")
     matrix = tagged.decode(arguments["data"], allow=tagged.VALUES, budget=budget)
     if not isinstance(matrix, np.ndarray) or matrix.ndim != 2 or len(matrix) > 2**MAX_OPERATOR:
         raise LimitExceeded(f"An observable as a matrix has at most {MAX_OPERATOR} qubits.")
     return SparsePauliOp.from_operator(Operator(matrix))
+
+
+def is_dims(value: Any) -> bool:
+    """Whether a value can be the dimensions of subsystems."""
+    return value is None or isinstance(value, list) and all(type(one) is int for one in value)
 
 
 def pauli_sum_op(arguments: Mapping[str, Any], budget: Budget) -> SparsePauliOp:

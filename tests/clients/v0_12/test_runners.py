@@ -16,6 +16,11 @@ def test_provider_runs_circuits_on_a_device(old, old_server):
     assert told["status"] == "DONE"
 
 
+def test_provider_knows_what_is_not_there(old, old_server):
+    told = old.call("runners.provider_unknown", token=old_server.key, url=f"{old_server.url}/api")
+    assert told == {"archive": [], "unknown": "IBMJobNotFoundError"}
+
+
 def test_provider_has_sessions(old, old_server):
     assert old.call("runners.provider_session", token=old_server.key, url=f"{old_server.url}/api")
 

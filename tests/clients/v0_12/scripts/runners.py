@@ -4,6 +4,7 @@ from account import service
 from primitives import IDEAL, ghz
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
 from qiskit_ibm_provider import IBMProvider
+from qiskit_ibm_provider.job.exceptions import IBMJobNotFoundError
 from qiskit_ibm_runtime.utils.runner_result import RunnerResult
 
 QASM = """
@@ -89,3 +90,14 @@ def prepared(token, url):
         "circuit": device.run(circuit, init_circuit=first, **run).result().get_counts(),
         "resets": device.run(circuit, init_num_resets=1, **run).result().get_counts(),
     }
+
+
+def provider_unknown(token, url):
+    """Jobs from before the runtime, and one that nobody made."""
+    provider = IBMProvider(token=token, url=url)
+    archive = provider.jobs(legacy=True)
+    try:
+        provider.retrieve_job("a" * 20)
+    except IBMJobNotFoundError as error:
+        return {"archive": archive, "unknown": type(error).__name__}
+    return None
