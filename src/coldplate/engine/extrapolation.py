@@ -21,7 +21,7 @@ from coldplate.engine.measuring import Plan
 from coldplate.engine.moments import string_means
 from coldplate.mitigation import pea, trex
 from coldplate.mitigation.trex import Readout
-from coldplate.mitigation.zne import Fit, ZneOptions, choose, fit
+from coldplate.mitigation.zne import Fit, ZneOptions, choose, fit, missed
 
 Floats = NDArray[np.float64]
 
@@ -91,10 +91,12 @@ class AtPoint:
     Attributes:
         values: Shape ``(params, strings)``.
         gradients: How they move with the data, with a last axis of factors.
+        missed: How far off they may be for another reason, shape ``(params, strings)``; None: they are not.
     """
 
     values: Floats
     gradients: Floats
+    missed: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -110,6 +112,7 @@ class Fitted:
         unseen: Variances that randomizations don't show, shape ``(factors, params, strings)``.
         models: Per extrapolator its fit of all strings of all parameter sets, at 0 and then at every point.
         choice: Which model each string takes at 0, shape ``(params, strings)``.
+        missed: How far off that value may be, same shape; see `zne.missed`.
     """
 
     terms: NDArray[np.intp]
@@ -120,6 +123,7 @@ class Fitted:
     unseen: Floats
     models: tuple[Fit, ...]
     choice: NDArray[np.intp]
+    missed: Floats
     damping: Damping
 
     @classmethod
@@ -152,12 +156,14 @@ class Fitted:
         means = groups[True]
         variances = np.stack([group_variance(each, paired=enough) for each in means]) + unseen
         variances = np.nan_to_num(np.moveaxis(variances, 0, -1)).reshape(rows.shape)
-        choice = choose(models, variances, 0).reshape(data.shape[:2])
+        choice = choose(models, variances, 0)
+        off = missed(models, choice, factors, rows, errors)
         for model in models:
             model.values.reshape(*data.shape[:2], -1)[:, lost] = np.nan
         constants = one.terms.constants[block.observables]
         wanted = needed[:, terms].toarray()
-        return cls(terms, constants, wanted, groups, enough, unseen, models, choice, damping)
+        choice, off = choice.reshape(data.shape[:2]), off.reshape(data.shape[:2])
+        return cls(terms, constants, wanted, groups, enough, unseen, models, choice, off, damping)
 
     def at(self, model: Fit, point: int) -> AtPoint:
         """One model for all strings, at one point."""
@@ -171,7 +177,7 @@ class Fitted:
         index = self.choice[None]
         found = np.take_along_axis(np.stack([way.values for way in ways]), index, axis=0)[0]
         gradients = np.stack([way.gradients for way in ways])
-        return AtPoint(found, np.take_along_axis(gradients, index[..., None], axis=0)[0])
+        return AtPoint(found, np.take_along_axis(gradients, index[..., None], axis=0)[0], self.missed)
 
     def error(self, at: AtPoint, *, by_twirl: bool) -> Floats:
         """Standard errors of the sums, shape ``(params, sums)``."""
@@ -183,6 +189,8 @@ class Fitted:
             variance += mean_variance(sums.reshape(len(sums), -1), sums.shape[1:], paired=paired)
             if by_twirl:
                 variance += (at.gradients[..., factor] ** 2 * self.unseen[factor]) @ self.coefficients.T**2
+        if at.missed is not None:  # all to the same side, so it does not average out
+            variance += (at.missed @ self.coefficients.T) ** 2
         if self.damping.readings is not None:
             scale = self.damping.scale
             coefficients = np.zeros((len(self.coefficients), len(scale)))

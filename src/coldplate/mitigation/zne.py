@@ -36,6 +36,7 @@ Amplifier = Literal[
 ]
 THRESHOLD = 1.0  # the largest error of a mean that counts as a success, and the slack of its range
 STEPS = 60  # of a nonlinear fit
+SEEN = 4.0  # standard errors by which a signal stands out
 GROWTH = 2.0  # of an exponential from no noise to the largest factor, that statistics may feign
 FARTHEST = 50.0  # exponent of a fit
 SMALL, TINY = 1e-12, 1e-300  # what keeps equations solvable
@@ -107,11 +108,13 @@ class Fit:
         gradients: How they move with the data, shape ``(num_strings, num_points, num_factors)``.
         sensible: Whether a string's fit is what noise can do, shape ``(num_strings,)``; None: all are.
             See `curve` for exponentials, which may not be.
+        steep: Whether a string falls too steeply for its value at the first point to be told; None: none.
     """
 
     values: Floats
     gradients: Floats
     sensible: NDArray[np.bool_] | None = None
+    steep: NDArray[np.bool_] | None = None
 
     def errors(self, variances: Floats) -> Floats:
         """Standard errors of the values, from variances of the data, shape ``(num_strings, num_factors)``."""
@@ -225,7 +228,7 @@ def curve(extrapolator: str, x: Floats, data: Floats, errors: Floats, at: Floats
     wanted = np.where(np.abs(values) > 1 + THRESHOLD, 1.0, told.clip(0, 1))  # the steepest tell no error
     gradients[wild] = (line.gradients * (wanted / plain)[..., None])[wild]
     values[wild] = values[wild].clip(-1, 1)
-    return Fit(values, gradients, ~(astray | wild.any(axis=1)))
+    return Fit(values, gradients, ~(astray | wild.any(axis=1)), wild[:, 0] & ~astray)
 
 
 def descend(x: Floats, data: Floats, errors: Floats, start: Floats) -> Floats:
@@ -280,3 +283,31 @@ def choose(fits: Sequence[Fit], variances: Floats, point: int) -> NDArray[np.int
     smallest = np.argmin(np.where(finite, errors, np.inf), axis=0)
     chosen: NDArray[np.intp] = np.where(good.any(axis=0), np.argmax(good, axis=0), smallest)
     return chosen
+
+
+def missed(
+    fits: Sequence[Fit], chosen: NDArray[np.intp], factors: Sequence[float], data: Floats, errors: Floats
+) -> Floats:
+    """How far off the values at the first point may be where another model stands in for a steep decay.
+
+    A signal that is there at the smallest factor and gone at the next decays, so a line through it is too
+    low, and its error, which is that of a line, is far too small: the value is anywhere from the line's to
+    the largest that a Pauli string can have. What is given is the root mean square distance to there, with
+    its sign.
+
+    Args:
+        chosen: Which fit each string takes.
+        data, errors: As for `fit`.
+
+    Returns:
+        Shape ``(num_strings,)``; 0 where nothing points to a decay.
+    """
+    first = int(np.argmin(factors))
+    seen = np.abs(data[:, first]) > SEEN * errors[:, first]
+    replaced = np.zeros(len(data), dtype=bool)
+    for place, one in enumerate(fits):
+        if one.steep is not None:
+            replaced |= one.steep & (chosen > place)
+    values = np.stack([one.values[:, 0] for one in fits])[chosen, np.arange(len(data))].clip(-1, 1)
+    found: Floats = np.where(seen & replaced, np.sign(data[:, first]) - values, 0.0) / np.sqrt(3)
+    return found

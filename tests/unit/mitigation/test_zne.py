@@ -10,7 +10,7 @@ from qiskit.quantum_info import Operator
 
 from coldplate.domain.extrapolators import NAMES, least_factors
 from coldplate.errors import IncompatibleOptions
-from coldplate.mitigation.zne import choose, fit, fold
+from coldplate.mitigation.zne import choose, fit, fold, missed
 
 FACTORS = (1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.0)
 
@@ -159,6 +159,23 @@ def test_an_exponential_alone_stays_within_what_a_string_can_be_and_its_errors_c
     scores = (values - truth) / told
     assert abs(scores.mean()) < 0.3
     assert 0.7 < scores.std() < 1.1  # wide rather than narrow where nothing is known
+
+
+@pytest.mark.parametrize("x", [(1.0, 3.0, 5.0), (1.0, 1.2, 1.6)])
+@pytest.mark.parametrize(("truth", "kept"), [(1.0, 0.2), (-1.0, 0.3), (0.5, 0.25), (0.0, 0.5)])
+def test_a_line_in_place_of_a_steep_decay_knows_what_it_misses(truth, kept, x, rng):
+    errors = np.full((4000, 3), 0.016)
+    data = truth * kept ** np.array(x) + rng.normal(scale=0.016, size=(4000, 3))
+    fits = [fit(name, x, data, errors, (0.0,)) for name in ("exponential", "linear")]
+    chosen = choose(fits, errors**2, 0)
+    taken = chosen, np.arange(4000)
+    values = np.stack([one.values[:, 0] for one in fits])[taken]
+    told = np.stack([one.errors(errors**2)[:, 0] for one in fits])[taken]
+    off, line = missed(fits, chosen, x, data, errors), chosen == 1
+    assert (off[~line] == 0).all()
+    wrong = np.abs(values - truth)[line]
+    assert (wrong < 2 * np.hypot(told, off)[line]).mean() > 0.93
+    assert truth == 0 or (wrong > 2 * told[line]).mean() > 0.9  # by itself the line's error covers nothing
 
 
 @pytest.mark.parametrize("name", ["exponential", "double_exponential"])
