@@ -94,6 +94,11 @@ def started(snapshot):
         pytest.param(
             queue(jobs=[waiting("a")], backends=[device(status="paused")]), [], id="paused backend queues"
         ),
+        pytest.param(
+            queue(jobs=[waiting("a")], backends=[device(status="offline")]),
+            [],
+            id="so does one that is offline",
+        ),
         pytest.param(queue(jobs=[waiting("a", backend="gone")]), [], id="removed backend queues"),
         pytest.param(
             queue(
@@ -147,6 +152,20 @@ def test_last_process_goes_to_the_instance_served_least_on_whichever_backend():
     shares = [Share(CHEM, 50, 100), Share(QEC, 10, 100)]
     snapshot = queue(backends=[device(), device("eagle")], jobs=jobs, shares=shares, slots=1)
     assert started(snapshot) == ["qec"]
+
+
+def test_last_process_goes_to_the_instance_served_least_also_before_an_active_batch_elsewhere():
+    jobs = [waiting("batch", age=9, session="b"), waiting("other", backend="eagle", instance=QEC)]
+    shares = [Share(CHEM, 50, 100), Share(QEC, 10, 100)]
+    batch = [session("b", mode=Mode.BATCH)]
+    snapshot = queue(backends=[device(), device("eagle")], jobs=jobs, shares=shares, sessions=batch, slots=1)
+    assert started(snapshot) == ["other"]
+
+
+@pytest.mark.parametrize("allocated_s", [None, 0])
+def test_instance_without_an_allocation_starts_after_any_that_has_one(allocated_s):
+    jobs = [waiting("new", age=9), waiting("served", instance=QEC)]
+    assert started(queue(jobs=jobs, shares=[Share(CHEM, 0, allocated_s), Share(QEC, 900, 100)])) == ["served"]
 
 
 def test_full_queue_of_one_backend_does_not_starve_another():
@@ -369,6 +388,13 @@ def test_what_has_started_gets_its_turn_before_and_inside_a_window():
         window = [reserved(Claim.MAINTENANCE, start_s=start_s)]
         snapshot = queue(at_work=[running("a", asked=ago(1))], reserved=window, usual_s={"heron": 1000})
         assert plan(snapshot, NOW) == [Grant("a", 1)]
+
+
+def test_jobs_that_two_priority_windows_bring_forward_start_in_the_order_of_submission():
+    jobs = [waiting("first", age=9), waiting("second", instance=QEC)]
+    shares = [Share(CHEM, 50, 100), Share(QEC, 10, 100)]
+    windows = [reserved(Claim.PRIORITY, instance=instance) for instance in (QEC, CHEM)]
+    assert started(queue(jobs=jobs, shares=shares, reserved=windows)) == ["first"]
 
 
 def test_running_job_drains_into_maintenance():

@@ -33,6 +33,11 @@ def test_dedicated_session_uses_wall_clock_while_active_and_only_then():
     assert closed(session, after(510), reason=CLOSED_EARLY).usage_s == 70
 
 
+def test_session_that_nobody_ended_in_time_has_used_no_more_than_if_somebody_had():
+    idle = replace(activated(opened(), T0), last_job_completed=after(10))
+    assert closed(idle, after(9999), reason=CLOSED_EARLY).usage_s == 70
+
+
 def test_inactive_session_uses_nothing_more():
     session = deactivated(activated(opened(), after(0)), after(60))
     assert closed(session, after(999), reason=CLOSED_EARLY).usage_s == 60
