@@ -300,12 +300,11 @@ class OldJobs:
         return show.text(self.service.log(who, id))
 
     def metrics(self, id: str, asker: Asker) -> Response:
-        """When the job was created, started and ended, and what it used."""
-        _, job = self._job(id, asker)
-        queued = job.state is JobState.QUEUED
-        return render.reply(
-            show.metrics_object(job, self.service.queue_length(job.backend) if queued else None)
-        )
+        """When the job was created, started and ended, what it used, and when it may start."""
+        who, job = self._job(id, asker)
+        waits = job.state is JobState.QUEUED
+        prospect = self.service.outlook.of(job, self.service.instances(who)) if waits else None
+        return render.reply(render.metrics_object(job, prospect))
 
     def kind(self, id: str, asker: Asker) -> Response:
         """What kind of job it is: the provider of 2023 asks."""

@@ -98,11 +98,6 @@ def job_state(job: Job) -> JsonObject:
     return {"status": job.state, "reason": reason or "The job failed.", "reason_code": code}
 
 
-def metrics_object(job: Job, place: int | None) -> JsonObject:
-    """When a job was created, started and ended, what it used, and how many are before it."""
-    return render.metrics_object(job) | {"position_in_queue": place}
-
-
 def older_result(body: bytes) -> bytes:
     """A result of a V2 sampler for clients that know a more general type only."""
     return body.replace(b'{"__type__":"SamplerPubResult"', b'{"__type__":"PubResult"')

@@ -34,6 +34,18 @@ def quantum(server, **more):
     return variables | more
 
 
+def cloud(server, **more):
+    """The same of the channel `ibm_cloud`."""
+    scheme, _, host = server.url.partition("://")
+    variables = {
+        "QISKIT_IBM_CHANNEL": "ibm_cloud",
+        "QISKIT_IBM_TOKEN": server.key,
+        "QISKIT_IBM_URL": f"{scheme}://experimental@{host}",
+        "QISKIT_IBM_INSTANCE": server.crn,
+    }
+    return variables | more
+
+
 @pytest.fixture(scope="session")
 def old(old_server, tmp_path_factory):
     """The client of 2023, pointed at the server through the channel `ibm_quantum`."""
@@ -44,14 +56,7 @@ def old(old_server, tmp_path_factory):
 @pytest.fixture(scope="session")
 def old_cloud(old_server, tmp_path_factory):
     """The same client, pointed at it through the channel `ibm_cloud`."""
-    scheme, _, host = old_server.url.partition("://")
-    variables = {
-        "QISKIT_IBM_CHANNEL": "ibm_cloud",
-        "QISKIT_IBM_TOKEN": old_server.key,
-        "QISKIT_IBM_URL": f"{scheme}://experimental@{host}",
-        "QISKIT_IBM_INSTANCE": old_server.crn,
-    }
-    with client("0.12", SCRIPTS, variables, tmp_path_factory.mktemp("cloud")) as process:
+    with client("0.12", SCRIPTS, cloud(old_server), tmp_path_factory.mktemp("cloud")) as process:
         yield process
 
 
@@ -87,6 +92,15 @@ def streaming(tls_server, trusting, tmp_path_factory):
     """The client of 2023 over https, with the websocket-client that it was made with."""
     variables = quantum(tls_server, **trusting)
     with client("0.12", SCRIPTS, variables, tmp_path_factory.mktemp("streaming")) as process:
+        yield process
+
+
+@pytest.fixture(scope="session")
+def streaming_cloud(tls_server, trusting, tmp_path_factory):
+    """The same through the channel `ibm_cloud`."""
+    with client(
+        "0.12", SCRIPTS, cloud(tls_server, **trusting), tmp_path_factory.mktemp("tls-cloud")
+    ) as process:
         yield process
 
 

@@ -14,7 +14,11 @@ PATTERNS = [
     if isinstance(node, ast.FunctionDef) and node.name != "ideal"
 ]
 # the others differ less from what other tests run
-ALWAYS = {"qaoa_sweep", "sampler_kernel", "several_primitives_in_a_session", "simulated_device"}
+ALWAYS = {
+    *("vqe_with_a_callback", "qaoa_sweep", "sampler_kernel", "several_primitives_in_a_session"),
+    *("simulated_device", "gradient_by_parameter_shift", "phase_estimation", "marginal_distribution"),
+    *("transpiled_by_the_user", "least_busy_device"),
+}
 
 
 def test_there_are_thirty():

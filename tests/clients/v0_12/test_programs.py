@@ -2,29 +2,15 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-from uuid import uuid4
-
 import pytest
 from old_clients import ClientError
-
-from coldplate.testing import Server
+from operating import new_user
 
 TRACEBACK = [
     'File "<program>", line 2, in main\n',
     "    1 / 0\n",
     "\nZeroDivisionError: division by zero\n",
 ]
-
-
-def another_user(server: Server) -> str:
-    """The key of one more user in the account."""
-    name = f"user-{uuid4().hex[:8]}"
-    for arguments in (["users", "create", name, "--role", "writer"], ["keys", "create", "k", "--user", name]):
-        command = [sys.executable, "-m", "coldplate", *arguments, "--data", str(server.data)]
-        done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return done.stdout.split()[-1]
 
 
 def test_program_is_kept_changed_shared_and_deleted(old):
@@ -118,6 +104,7 @@ def test_program_is_shut_in(running, line, why):
     assert why in told["message"]
 
 
+@pytest.mark.slow
 def test_program_has_a_time_limit_of_its_own(running):
     with pytest.raises(ClientError) as caught:
         running.call("programs.too_long")
@@ -125,7 +112,7 @@ def test_program_has_a_time_limit_of_its_own(running):
 
 
 def test_program_of_another_is_run_when_it_is_shared_and_unknown_when_not(running, tls_server):
-    login = {"token": another_user(tls_server), "url": f"{tls_server.url}/api"}
+    login = {"token": new_user(tls_server), "url": f"{tls_server.url}/api"}
     public, private = (running.call("programs.published", public=public) for public in (True, False))
     assert running.call("programs.run_id", id=public, **login) == "θ"
     with pytest.raises(ClientError) as caught:

@@ -25,6 +25,15 @@ def test_provider_has_sessions(old, old_server):
     assert old.call("runners.provider_session", token=old_server.key, url=f"{old_server.url}/api")
 
 
+@pytest.mark.slow
+def test_provider_sees_the_queue_and_cancels(old, old_server):
+    told = old.call("runners.provider_queue", token=old_server.key, url=f"{old_server.url}/api")
+    places = told.pop("places")  # the first may run already
+    assert places == sorted(places)
+    assert places[-1] in (2, 3)
+    assert told == {"cancelled": "CANCELLED", "properties": 7, "backends": True}
+
+
 def test_circuit_runner_gives_counts_and_memory(old):
     assert old.call("runners.circuit_runner") == {"counts": {"10 1": 5}, "memory": ["10 1"] * 5}
 

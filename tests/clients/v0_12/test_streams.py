@@ -15,6 +15,21 @@ def test_callback_gets_the_result(streaming):
 
 
 @pytest.mark.slow
+def test_callback_of_the_cloud_channel_gets_the_result(streaming_cloud):
+    assert streaming_cloud.call("account.instances")["channel"] == "ibm_cloud"
+    told = streaming_cloud.call("jobs.follow")
+    assert told["told"] == [[told["id"], ["00", "11"]]]
+
+
+@pytest.mark.slow
+def test_callback_gets_the_progress_of_pec(streaming):
+    told = streaming.call("physics.followed")
+    assert told["told"][:-1] == told["interim"]
+    assert "unique_layers_detected" in told["told"][0]
+    assert "values" in told["told"][-1]
+
+
+@pytest.mark.slow
 def test_newest_websocket_client_gets_the_result_too(streaming_newest):
     told = streaming_newest.call("jobs.follow")
     assert [told["id"], ["00", "11"]] in told["told"]

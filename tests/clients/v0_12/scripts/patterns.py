@@ -50,7 +50,7 @@ def vqe_with_a_callback():
             history.append(value)
             return value
 
-        minimize(energy, np.zeros(4), method="COBYLA", options={"maxiter": 8})
+        minimize(energy, np.zeros(4), method="COBYLA", options={"maxiter": 6})
     lowest = np.linalg.eigvalsh(H2.to_matrix())[0]
     assert len(history) >= 6
     assert lowest - 0.1 < min(history) < -0.9

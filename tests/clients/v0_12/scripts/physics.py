@@ -78,3 +78,19 @@ def rotated(angles, shots=20_000):
     result = estimator.run(circuits, observables, shots=shots).result()
     errors = [np.sqrt(one["variance"] / one["shots"]) for one in result.metadata]
     return {"values": result.values.tolist(), "errors": errors}
+
+
+def followed(shots=200):
+    """What a callback is told of a job with PEC, and what the job tells afterwards."""
+    told = []
+    options = Options(optimization_level=0, resilience_level=3)
+    options.environment.callback = lambda _, message: told.append(message)
+    options.transpilation.initial_layout = [1, 3, 5]
+    estimator = Estimator(backend=service().backend(DEVICE), options=options)
+    job = estimator.run(trotter(1), SparsePauliOp(["ZZZ"], [-1.0]), shots=shots)
+    job.result()
+    time.sleep(0.5)
+    for message in told:
+        if "values" in message:
+            message["values"] = np.asarray(message["values"]).tolist()
+    return {"told": told, "interim": job.interim_results()}

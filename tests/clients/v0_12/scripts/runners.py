@@ -1,5 +1,7 @@
 """Circuits as the provider of 2023 and `service.run` send them."""
 
+import time
+
 from account import service
 from primitives import IDEAL, ghz
 from qiskit import ClassicalRegister, QuantumCircuit, QuantumRegister, transpile
@@ -101,3 +103,23 @@ def provider_unknown(token, url):
     except IBMJobNotFoundError as error:
         return {"archive": archive, "unknown": type(error).__name__}
     return None
+
+
+def provider_queue(token, url):
+    """Jobs that wait at a device: their places, and a cancel."""
+    provider = IBMProvider(token=token, url=url)
+    device = provider.get_backend("emu_slow")
+    jobs = [device.run(transpile(ghz(2), device), shots=50_000) for _ in range(3)]
+    for _ in range(30):  # what is told of the queue may be 5 s old
+        places = [job.queue_position(refresh=True) for job in jobs]
+        if places[-1]:
+            break
+        time.sleep(0.5)
+    for job in reversed(jobs):
+        job.cancel()
+    return {
+        "places": [place for place in places if place],
+        "cancelled": jobs[-1].status().name,
+        "properties": len(device.properties().qubits),
+        "backends": "emu_slow" in [backend.name for backend in provider.backends()],
+    }
