@@ -26,6 +26,15 @@ def test_provider_has_sessions(old, old_server):
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("end", "last"), [("close", {"DONE"}), ("cancel", {"CANCELLED", "ERROR"})])
+def test_provider_ends_sessions_by_letting_jobs_finish_or_not(old, old_server, end, last):
+    login = {"token": old_server.key, "url": f"{old_server.url}/api"}
+    first, *_, waited = old.call("runners.provider_session_ends", end=end, **login)
+    assert waited in last
+    assert first in {"DONE"} | last  # it may not have begun
+
+
+@pytest.mark.slow
 def test_provider_sees_the_queue_and_cancels(old, old_server):
     told = old.call("runners.provider_queue", token=old_server.key, url=f"{old_server.url}/api")
     places = told.pop("places")  # the first may run already

@@ -123,3 +123,14 @@ def provider_queue(token, url):
         "properties": len(device.properties().qubits),
         "backends": "emu_slow" in [backend.name for backend in provider.backends()],
     }
+
+
+def provider_session_ends(token, url, end):
+    """How jobs end of a session that is closed or cancelled while most of them wait."""
+    device = IBMProvider(token=token, url=url).get_backend("emu_slow")
+    device.open_session()
+    jobs = [device.run(transpile(ghz(2), device), shots=4000) for _ in range(3)]
+    getattr(device, f"{end}_session")()
+    for job in jobs:
+        job.wait_for_final_state()
+    return [job.status().name for job in jobs]
