@@ -294,5 +294,5 @@ class LongLifeOfAService(LifeOfAService):
     """The same, longer and oftener: a search for what short lives don't meet."""
 
 
-TestLongLifeOfAService = pytest.mark.slow(LongLifeOfAService.TestCase)
-TestLongLifeOfAService.settings = settings(max_examples=300, stateful_step_count=120, deadline=None)
+TestLongLifeOfAService = pytest.mark.slow(pytest.mark.timeout(1800)(LongLifeOfAService.TestCase))
+TestLongLifeOfAService.settings = settings(max_examples=100, stateful_step_count=80, deadline=None)

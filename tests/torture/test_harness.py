@@ -87,17 +87,30 @@ def test_journal_of_a_job_that_was_cancelled_while_nobody_ran_it_is_innocent():
     assert at_once(evidence(points=points)) == []
 
 
-FAIR_JOBS = {f"{tenant} {n}": tenant for tenant in FAIR for n in range(ENOUGH)}
+def fair_jobs(turn: int) -> dict[str, str]:
+    return {f"{tenant} {turn} {n}": tenant for tenant in FAIR for n in range(ENOUGH)}
 
 
 def test_shares_are_compared_only_while_all_have_work_waiting():
-    accepted = [{"point": "T3-job-committed", "job": job} for job in FAIR_JOBS]
-    claimed = [{"point": "T5-claim-committed", "job": f"fair-1 {n}"} for n in range(ENOUGH)]
-    seen = [all_wait for _, all_wait in backlogs([*accepted, *claimed, *accepted], FAIR_JOBS)]
+    owner = fair_jobs(1) | fair_jobs(2)
+    accepted = [{"point": "T3-job-committed", "job": job} for job in fair_jobs(1)]
+    claimed = [{"point": "T5-claim-committed", "job": f"fair-1 1 {n}"} for n in range(ENOUGH)]
+    repeated = accepted[:ENOUGH]
+    later = [{"point": "T3-job-committed", "job": job} for job in fair_jobs(2)]
+    seen = [all_wait for _, all_wait in backlogs([*accepted, *claimed, *repeated, *later], owner)]
     first, last = len(accepted) - 1, len(accepted) + ENOUGH - 1
-    again = len(accepted) + ENOUGH + ENOUGH - 1  # those of the first tenant are there again
+    again = len(accepted) + 3 * ENOUGH - 1  # when the first tenant has as many as at first
     waiting = {n for n, all_wait in enumerate(seen) if all_wait}
     assert waiting == {*range(first, last), *range(again, len(seen))}
+
+
+def test_job_that_a_rival_claims_before_its_acceptance_is_told_does_not_wait_for_ever():
+    job = {"job": "fair-1 1 0"}
+    told = [
+        job | {"point": point} for point in ("T2-params-stored", "T5-claim-committed", "T3-job-committed")
+    ]
+    others = [{"point": "T3-job-committed", "job": other} for other in list(fair_jobs(1))[1:]]
+    assert not any(all_wait for _, all_wait in backlogs([*told, *others], fair_jobs(1)))
 
 
 def test_descriptors_that_an_idle_server_keeps_are_a_leak():
