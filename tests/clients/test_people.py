@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from qiskit import QuantumCircuit
@@ -13,7 +15,10 @@ from qiskit_ibm_runtime import SamplerV2
 from qiskit_ibm_runtime.accounts.exceptions import InvalidAccountError
 from qiskit_ibm_runtime.exceptions import IBMRuntimeError, RuntimeJobNotFound
 
+from coldplate.auth import Auth
 from coldplate.client import pointed_at
+from coldplate.settings import Settings
+from coldplate.store.store import Store
 
 REVOKED_S = 5.0  # promised: a revoked key opens nothing any more
 
@@ -103,6 +108,21 @@ def test_revoked_key_opens_nothing_any_more_and_others_of_the_user_still_do(serv
             pass
     with pointed_at(server.url, second, chem) as service:
         service.jobs()
+
+
+def test_key_opens_nothing_after_its_time(server, chem, user):
+    user("tim", "writer")
+    settings = Settings(data=server.data)
+    with closing(Store(settings.database_url)) as store:
+        expires = datetime.now(UTC) + timedelta(seconds=3)
+        key = Auth(store, settings).issue_key("tim", "chem", "short", expires)
+    with pointed_at(server.url, key, chem) as service:
+        service.jobs()
+        with pytest.raises(Exception, match="401"):
+            while datetime.now(UTC) < expires + timedelta(seconds=REVOKED_S):
+                service.jobs()
+                time.sleep(0.2)
+    assert datetime.now(UTC) >= expires
 
 
 def test_program_runs_jobs_with_a_service_id(server, chem, user):

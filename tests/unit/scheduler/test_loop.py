@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+import sqlite3
 import threading
 import time
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -154,6 +157,29 @@ def test_start_is_on_disk_once_its_process_begins(office, monkeypatch):
     monkeypatch.setattr(office.store, "flush", lambda: order.append("flushed") or flush())
     office.settle()
     assert (office.state(id), order) == (JobState.RUNNING, ["begins", "flushed"])
+
+
+def test_start_that_a_power_cut_has_undone_is_made_again(office, tmp_path):
+    id, later = office.add("a"), tmp_path / "later"
+    later.mkdir()
+    with (
+        closing(sqlite3.connect(tmp_path / "coldplate.db")) as now,
+        closing(sqlite3.connect(later / "coldplate.db")) as kept,
+    ):
+        now.backup(kept)
+    office.settle()
+    ticket = office.pool.tickets[id, 1]
+    office.blobs.put(ticket.result_key, b"of the attempt that the power cut ended")
+    shutil.copytree(office.blobs.root, later / "blobs")
+    after = Office(later)
+    assert after.state(id) is JobState.QUEUED
+    after.settle()
+    assert after.pool.tickets[id, 1].result_key == ticket.result_key
+    after.blobs.put(ticket.result_key, b"{}")  # takes the place of the other
+    after.pool.end(id)
+    assert after.state(id) is JobState.COMPLETED
+    assert after.blobs.path(ticket.result_key).read_bytes() == b"{}"
+    after.store.close()
 
 
 def test_failed_job_tells_code_reason_and_solution(office):
