@@ -105,7 +105,7 @@ class UnknownProgram(ColdplateError):
 class ProgramExists(ColdplateError):
     """The account has a program of this name."""
 
-    code, http, solution = 4051, 409, "Choose another name, or change the program that is there."
+    code, http, solution = 4054, 409, "Choose another name, or change the program that is there."
 
 
 class ProgramNotRun(ColdplateError):
