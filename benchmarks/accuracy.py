@@ -30,11 +30,12 @@ from coldplate.client import pointed_at
 from coldplate.testing import running_server
 
 BACKEND = "emu_heron_r1"
+LEVEL_2 = "level 2 (ZNE)"
 OUT = Path(__file__).with_name("accuracy.jsonl")
 LEVELS: dict[str, dict[str, Any]] = {
     "level 0": {"resilience_level": 0},
     "level 1 (TREX)": {"resilience_level": 1},
-    "level 2 (ZNE)": {"resilience_level": 2},
+    LEVEL_2: {"resilience_level": 2},
     "ZNE without gate twirling": {"resilience_level": 2, "twirling": {"enable_gates": False}},
     "PEA": {
         "resilience_level": 1,
@@ -44,6 +45,7 @@ LEVELS: dict[str, dict[str, Any]] = {
 }
 CLIENTS, MITIQS = "client's level 2", "TREX + mitiq's ZNE"
 CLIENT_BASES = 3  # that the client's grouping makes of these observables; ours makes two
+COLUMNS = ("bias", "bias_error", "rms", "rms_error")
 Values = tuple[np.ndarray, np.ndarray]
 
 MITIQ = """
@@ -159,6 +161,7 @@ def summary(method: str, runs: list[tuple[Values, dict[str, Any]]]) -> dict[str,
             **runs[0][1],
             "repeats": len(runs),
             "bias": np.nanmean(wrong, axis=0).round(4).tolist(),
+            "bias_error": (np.nanstd(wrong, axis=0) / np.sqrt(len(runs))).round(4).tolist(),
             "rms": rms.round(4).tolist(),
             "rms_error": (np.nanstd(wrong**2, axis=0) / np.sqrt(len(runs)) / (2 * rms)).round(4).tolist(),
             "told": np.nanmean(stds, axis=0).round(4).tolist(),
@@ -179,6 +182,22 @@ def show(rows: list[dict[str, Any]]) -> None:
     console = Console(width=170)
     console.print(f"Exact values of {', '.join(trotter.NAMES)}: {trotter.exact().round(4).tolist()}")
     console.print(table)
+    for text in aims({row["method"]: {name: np.array(row[name]) for name in COLUMNS} for row in rows}):
+        console.print(text)
+
+
+def aims(rows: dict[str, dict[str, np.ndarray]]) -> Iterator[str]:
+    """What was aimed at, and what came of it, per observable."""
+    mine = rows.get(LEVEL_2)
+    if mine and (bare := rows.get("level 0")):
+        yield f"RMS of level 2 by that of level 0 (aim: 0.5 or less): {(mine['rms'] / bare['rms']).round(2)}"
+    for peer in (CLIENTS, MITIQS):
+        if mine and (theirs := rows.get(peer)):
+            ratio = mine["rms"] / theirs["rms"]
+            unsure = ratio * np.hypot(mine["rms_error"] / mine["rms"], theirs["rms_error"] / theirs["rms"])
+            yield f"RMS of level 2 by that of {peer} (aim: 1 or less): {ratio.round(2)} +- {unsure.round(2)}"
+    if pec := rows.get("PEC"):
+        yield f"Bias of PEC in its own errors (aim: none): {(pec['bias'] / pec['bias_error']).round(1)}"
 
 
 def measured(service: Any, wanted: argparse.Namespace) -> Iterator[dict[str, Any]]:
