@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import numpy as np
@@ -14,6 +15,7 @@ from coldplate.engine.estimator import combine, prepare
 from coldplate.engine.options import EstimatorOptions, Twirling
 from coldplate.errors import ReadoutTooNoisy
 from coldplate.mitigation.trex import TrexOptions
+from coldplate.mitigation.zne import ZneOptions
 
 START = datetime(2025, 1, 1, tzinfo=UTC)
 NUM_QUBITS = 10
@@ -78,8 +80,9 @@ def test_a_superposition_is_restored_too(exact):
     assert (data.stds < 0.01).all()
 
 
-def test_readout_that_leaves_too_little_of_a_string_costs_no_other(exact):
-    data = estimate(exact("hopeless"), ON)  # 0.4 of each qubit's signal is left, 0.01 of five qubits'
+@pytest.mark.parametrize("options", [ON, replace(ON, zne=ZneOptions())], ids=["trex", "trex-and-zne"])
+def test_readout_that_leaves_too_little_of_a_string_costs_no_other(exact, options):
+    data = estimate(exact("hopeless"), options)  # 0.4 of each qubit's signal is left, 0.01 of five qubits'
     assert np.isnan(data.evs).tolist() == np.isnan(data.stds).tolist() == [False, False, True, True]
     assert_allclose((data.evs - TRUTH)[:2] / data.stds[:2], 0, atol=4)
 

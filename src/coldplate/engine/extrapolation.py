@@ -67,16 +67,14 @@ def extrapolate(
     chosen = np.full(one.pub.shape, "", dtype=object)
     for block in one.blocks:
         done = Fitted.of(one, block, shown, damping, options, by_twirl=by_twirl)
-        names["evs"].flat[block.cells] = done.constants + done.best.values @ done.coefficients.T
+        names["evs"].flat[block.cells] = done.sums(done.best)
         names["stds"].flat[block.cells] = done.error(done.best, by_twirl=True)
         names["ensemble_standard_error"].flat[block.cells] = done.error(done.best, by_twirl=False)
         for model, each in enumerate(done.models):
             for point in range(len(options.points)):
                 at = done.at(each, point + 1)
                 rows = (block.cells, model, point)
-                by_model["evs_extrapolated"].reshape(-1, *wanted[-2:])[rows] = (
-                    done.constants + at.values @ done.coefficients.T
-                )
+                by_model["evs_extrapolated"].reshape(-1, *wanted[-2:])[rows] = done.sums(at)
                 by_model["stds_extrapolated"].reshape(-1, *wanted[-2:])[rows] = done.error(at, by_twirl=True)
         chosen.flat[block.cells] = done.names(options.extrapolators)
     if damping.readings is not None and names["evs"].size and np.isnan(names["evs"]).all():
@@ -113,6 +111,8 @@ class Fitted:
         models: Per extrapolator its fit of all strings of all parameter sets, at 0 and then at every point.
         choice: Which model each string takes at 0, shape ``(params, strings)``.
         missed: How far off that value may be, same shape; see `zne.missed`.
+        scale: What undid readout, by string; 1 where that can't be done.
+        lost: The sums that have a string of which readout left too little, shape ``(sums,)``.
     """
 
     terms: NDArray[np.intp]
@@ -124,6 +124,8 @@ class Fitted:
     models: tuple[Fit, ...]
     choice: NDArray[np.intp]
     missed: Floats
+    scale: Floats
+    lost: NDArray[np.bool_]
     damping: Damping
 
     @classmethod
@@ -140,13 +142,14 @@ class Fitted:
         """Fits of everything that a block needs."""
         needed = one.terms.coefficients[block.observables]
         terms = np.unique(needed.indices).astype(np.intp)
-        scale = damping.scale[terms]
+        unread = np.isnan(damping.scale[terms])  # carried along as read, so that they cost no other string
+        scale = np.where(unread, 1.0, damping.scale[terms])
         enough = by_twirl and shown[0].bits.shape[1] >= FEWEST
         twirls = np.stack([grouped(one, block, each, terms, mixed=False) * scale for each in shown])
         data = np.moveaxis(twirls.mean(axis=2), 0, -1)  # (params, strings, factors)
         shots = np.stack([grouped(one, block, each, terms, mixed=True) * scale for each in shown])
         groups = {True: twirls if enough else shots, False: shots}
-        rows, lost = np.nan_to_num(data.reshape(-1, len(shown))), np.isnan(scale)
+        rows = data.reshape(-1, len(shown))
         errors = data_errors(data, scale, shown)
         factors = [each.variant.factor for each in shown]
         models = tuple(
@@ -155,15 +158,16 @@ class Fitted:
         unseen = np.stack([each.unseen(data[..., factor]) for factor, each in enumerate(shown)])
         means = groups[True]
         variances = np.stack([group_variance(each, paired=enough) for each in means]) + unseen
-        variances = np.nan_to_num(np.moveaxis(variances, 0, -1)).reshape(rows.shape)
+        variances = np.moveaxis(variances, 0, -1).reshape(rows.shape)
         choice = choose(models, variances, 0)
         off = missed(models, choice, factors, rows, errors)
-        for model in models:
-            model.values.reshape(*data.shape[:2], -1)[:, lost] = np.nan
         constants = one.terms.constants[block.observables]
         wanted = needed[:, terms].toarray()
         choice, off = choice.reshape(data.shape[:2]), off.reshape(data.shape[:2])
-        return cls(terms, constants, wanted, groups, enough, unseen, models, choice, off, damping)
+        lost = (wanted != 0) @ unread
+        return cls(
+            terms, constants, wanted, groups, enough, unseen, models, choice, off, scale, lost, damping
+        )
 
     def at(self, model: Fit, point: int) -> AtPoint:
         """One model for all strings, at one point."""
@@ -179,6 +183,11 @@ class Fitted:
         gradients = np.stack([way.gradients for way in ways])
         return AtPoint(found, np.take_along_axis(gradients, index[..., None], axis=0)[0], self.missed)
 
+    def sums(self, at: AtPoint) -> Floats:
+        """Values of the sums, shape ``(params, sums)``; NaN where one can't be told."""
+        found: Floats = np.where(self.lost, np.nan, self.constants + at.values @ self.coefficients.T)
+        return found
+
     def error(self, at: AtPoint, *, by_twirl: bool) -> Floats:
         """Standard errors of the sums, shape ``(params, sums)``."""
         variance = np.zeros((len(at.values), len(self.coefficients)))
@@ -192,13 +201,14 @@ class Fitted:
         if at.missed is not None:  # all to the same side, so it does not average out
             variance += (at.missed @ self.coefficients.T) ** 2
         if self.damping.readings is not None:
-            scale = self.damping.scale
-            coefficients = np.zeros((len(self.coefficients), len(scale)))
-            coefficients[:, self.terms] = self.coefficients * scale[self.terms]
-            everywhere = np.zeros((len(at.values), len(scale)))
+            number = len(self.damping.scale)
+            coefficients = np.zeros((len(self.coefficients), number))
+            coefficients[:, self.terms] = self.coefficients * self.scale
+            everywhere = np.zeros((len(at.values), number))
             everywhere[:, self.terms] = at.values
             variance += self.damping.variance(csr_array(coefficients), everywhere)
-        return np.sqrt(variance)
+        told: Floats = np.where(self.lost, np.nan, np.sqrt(variance))
+        return told
 
     def names(self, extrapolators: Sequence[str]) -> NDArray[np.object_]:
         """Which models each sum is made by, shape ``(params, sums)``; several: joined by a comma."""
@@ -222,18 +232,16 @@ def data_errors(data: Floats, scale: Floats, shown: Sequence[Shown]) -> Floats:
 
     Args:
         data: Means with readout undone, shape ``(params, strings, factors)``.
-        scale: What undid it, by string; NaN where that can't be done.
+        scale: What undid it, by string.
     """
     number = shown[0].bits.shape[1] * shown[0].bits.shape[2]
     raw = data / scale[:, None]
-    errors = np.sqrt((1 - (raw * number / (number + 2)) ** 2) / number) * np.abs(scale)[:, None]
-    errors = np.where(np.isnan(errors), 1.0, errors).reshape(-1, len(shown))
+    widened = (1 - (raw * number / (number + 2)) ** 2) / number
+    errors: Floats = (np.sqrt(widened) * np.abs(scale)[:, None]).reshape(-1, len(shown))
     if all(each.variant.draws == 0 for each in shown):
         return errors
     factors = [each.variant.factor for each in shown]
-    drawn = pea.drawn_variance(
-        np.nan_to_num(data).reshape(errors.shape), errors, factors, shown[0].bits.shape[1]
-    )
+    drawn = pea.drawn_variance(data.reshape(errors.shape), errors, factors, shown[0].bits.shape[1])
     found: Floats = np.sqrt(errors**2 + drawn)
     return found
 
