@@ -92,6 +92,8 @@ def test_leaving_out_far_pairs_changes_next_to_nothing(rng, monkeypatch):
     monkeypatch.setattr(m3, "DENSE", 10)
     sparse = mitigate(shots, how)
     assert (dense.distance, sparse.distance) == (None, m3.DISTANCE)
+    assert dense.iterations is None
+    assert 1 <= sparse.iterations < 20
     assert_allclose(sparse.values, dense.values, atol=1e-3)
     assert sparse.overhead == pytest.approx(dense.overhead, rel=0.02)
 

@@ -103,6 +103,7 @@ def tell(
         "quasi_probabilities": nested([named(one, read, num_bits) for one in found], shape),
         "mitigation_overhead": nested([one.overhead for one in found], shape),
         "distance": nested([one.distance for one in found], shape),
+        "iterations": nested([one.iterations for one in found], shape),
     }
 
 

@@ -88,12 +88,14 @@ class Quasi:
         overhead: By how much variances grow at most: a mean of values in [-1, 1] over N shots has a standard
             error of ``sqrt(overhead / N)`` or less.
         distance: Bits in which strings that are seen seldom may differ to count as mixed; None: any.
+        iterations: Of the solver; None: it was direct.
     """
 
     strings: Bytes
     values: Floats
     overhead: float
     distance: int | None
+    iterations: int | None = None
 
 
 def mitigate(bits: Bytes, rates: Rates) -> Quasi:
@@ -107,7 +109,8 @@ def mitigate(bits: Bytes, rates: Rates) -> Quasi:
     seen = counts / counts.sum()
     if len(strings) <= DENSE:
         return Quasi(strings, *solve_dense(strings, seen, rates), distance=None)
-    return Quasi(strings, *solve_sparse(strings, seen, rates), distance=DISTANCE)
+    values, overhead, iterations = solve_sparse(strings, seen, rates)
+    return Quasi(strings, values, overhead, DISTANCE, iterations)
 
 
 def solve_dense(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, float]:
@@ -121,8 +124,8 @@ def solve_dense(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, flo
     return lu_solve(factors, seen), float(np.abs(inverse).sum(axis=0).max() ** 2)
 
 
-def solve_sparse(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, float]:
-    """The same from the pairs that matter."""
+def solve_sparse(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, float, int]:
+    """The same from the pairs that matter, and how many iterations that took."""
     often = np.argsort(-seen, kind="stable")[:OFTEN]
     rows, columns = close_pairs(strings)
     seldom = ~np.isin(columns, often)
@@ -133,8 +136,13 @@ def solve_sparse(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, fl
     forward, backward = matrix.tocsr(), matrix.T.tocsr()
     scaling = LinearOperator(matrix.shape, matvec=lambda vector: vector / matrix.diagonal())
 
+    steps: list[float] = []  # what is left of the residual after each iteration
+
     def solve(one: csr_array, wanted: Floats, *, tolerance: float) -> Floats:
-        found, _ = gmres(one, wanted, rtol=tolerance, M=scaling)
+        steps.clear()
+        found, _ = gmres(
+            one, wanted, rtol=tolerance, M=scaling, callback=steps.append, callback_type="pr_norm"
+        )
         return np.asarray(found, dtype=np.float64)
 
     inverse = LinearOperator(
@@ -143,7 +151,9 @@ def solve_sparse(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, fl
         rmatvec=lambda vector: solve(backward, vector, tolerance=ROUGHLY),
         dtype=np.float64,
     )
-    return solve(forward, seen, tolerance=TOLERANCE), float(onenormest(inverse) ** 2)
+    values = solve(forward, seen, tolerance=TOLERANCE)
+    iterations = len(steps)
+    return values, float(onenormest(inverse) ** 2), iterations
 
 
 def entries(strings: Bytes, rows: NDArray[np.intp], columns: NDArray[np.intp], rates: Rates) -> Floats:
