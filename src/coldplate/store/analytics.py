@@ -10,27 +10,31 @@ from sqlalchemy import Connection, select
 from coldplate.domain.analytics import Done
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.session import Mode
+from coldplate.store.jobs import FIGURES
 from coldplate.store.rows import to_micros, to_moment
-from coldplate.store.tables import job, session
+from coldplate.store.tables import forgotten, job, session
 
 
 def done(
     connection: Connection, instances: Collection[InstanceId], *, start: datetime, end: datetime
 ) -> list[Done]:
-    """Jobs and sessions that ended from `start` until before `end`."""
+    """Jobs and sessions that ended from `start` until before `end`, deleted ones included."""
     return [*_jobs(connection, instances, start, end), *_sessions(connection, instances, start, end)]
 
 
 def _jobs(
     connection: Connection, instances: Collection[InstanceId], start: datetime, end: datetime
 ) -> Iterator[Done]:
-    columns = (job.c.instance, job.c.user, job.c.backend, job.c.created, job.c.started, job.c.ended)
-    query = (
-        select(*columns, job.c.usage_s, session.c.mode)
-        .outerjoin(session, session.c.id == job.c.session)
-        .where(job.c.instance.in_(instances), job.c.ended >= to_micros(start), job.c.ended < to_micros(end))
+    there, gone = (
+        select(*(table.c[name] for name in FIGURES), mode).where(
+            table.c.instance.in_(instances),
+            table.c.ended >= to_micros(start),
+            table.c.ended < to_micros(end),
+        )
+        for table, mode in ((job, session.c.mode), (forgotten, forgotten.c.mode))
     )
-    for row in connection.execute(query):
+    there = there.outerjoin(session, session.c.id == job.c.session)
+    for row in (*connection.execute(there), *connection.execute(gone)):
         yield Done(
             InstanceId(row.instance),
             row.user,

@@ -32,8 +32,8 @@ from coldplate.errors import UnknownJob
 from coldplate.failpoints import passing
 from coldplate.store import submissions
 from coldplate.store.rows import job_from, job_row, to_micros
+from coldplate.store.tables import forgotten, job_tag, session, terminal_event, usage
 from coldplate.store.tables import job as jobs
-from coldplate.store.tables import job_tag, session, terminal_event, usage
 
 IDS_PER_QUERY = 500  # databases limit the number of values in one statement
 MOST = 2**62  # larger offsets don't fit into the database, and are beyond every list anyway
@@ -58,6 +58,7 @@ EXPECTED: dict[Expected, Where] = {
     "current and not cancelled": [*CURRENT, jobs.c.cancel_requested.is_(False)],
 }
 NEW_ATTEMPT: Values = {"fence": jobs.c.fence + 1, "attempts": jobs.c.attempts + 1}
+FIGURES = ("instance", "user", "backend", "created", "started", "ended", "usage_s")  # for the analytics
 ADD_EVENT, ADD_CHARGE = insert(terminal_event), insert(usage)
 MODE = select(session.c.mode).where(session.c.id == bindparam("wanted"))
 
@@ -304,8 +305,11 @@ def mark_results_read(connection: Connection, id: JobId, now: datetime) -> None:
 
 
 def forget(connection: Connection, id: JobId) -> bool:
-    """Forget a job that has ended; its terminal event and its charge stay."""
+    """Forget a job that has ended; its terminal event, its charge and its part in the analytics stay."""
     ended = [jobs.c.id == id, jobs.c.state.in_(FINAL)]
+    figures = select(*(jobs.c[name] for name in FIGURES), session.c.mode)
+    kept = figures.outerjoin(session, session.c.id == jobs.c.session).where(*ended)
+    connection.execute(insert(forgotten).from_select([*FIGURES, "mode"], kept))
     if connection.execute(delete(jobs).where(*ended)).rowcount == 0:
         return False
     submissions.forget(connection, [id])

@@ -246,6 +246,22 @@ usage = Table(
 # With the seconds, so that a window is summed from the index alone.
 Index("usage_window", usage.c.instance, usage.c.at, usage.c.seconds)
 
+# What analytics need of jobs that were deleted: their charges stay, and sums have to agree with them.
+forgotten = Table(
+    "forgotten",
+    metadata,
+    Column("number", Integer, primary_key=True, autoincrement=True),
+    Column("instance", String, nullable=False),
+    Column("user", String, nullable=False),
+    Column("backend", String, nullable=False),
+    Column("created", BigInteger, nullable=False),
+    Column("started", BigInteger),
+    Column("ended", BigInteger, nullable=False),
+    Column("usage_s", Float),
+    Column("mode", String),  # of its session
+)
+Index("forgotten_when", forgotten.c.instance, forgotten.c.ended)
+
 upload = Table(
     "upload",
     metadata,

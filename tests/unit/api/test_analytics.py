@@ -98,6 +98,26 @@ def test_dedicated_session_counts_by_its_own_time_and_its_jobs_not_beside(api):
     assert (figures["batch_sessions"], figures["sessions_usage"]) == (0, 60_000)
 
 
+def test_what_deleted_jobs_have_used_stays(busy):
+    before = {path: ask(busy, query, path) for path, query in FIGURES.items()}
+    for job in busy.get("/v1/jobs").json()["jobs"]:
+        assert busy.ask("DELETE", f"/v1/jobs/{job['id']}").status_code == 204
+    assert {path: ask(busy, query, path) for path, query in FIGURES.items()} == before
+
+
+FIGURES = {"usage": "", "usage_grouped": "?group_by=user_id", "filters": ""}
+
+
+def test_job_of_a_batch_that_was_deleted_is_not_counted_beside_it(api):
+    session = api.ask("POST", "/v1/sessions", json={"mode": "batch", "backend": "ideal"}).json()["id"]
+    job = api.submit(session_id=session)
+    api.end(job, JobState.COMPLETED, result=b"{}", usage_s=3.0)
+    before = ask(api)
+    assert api.ask("DELETE", f"/v1/jobs/{job}").status_code == 204
+    assert ask(api) == before
+    assert (before["usage"], before["individual_jobs"], before["jobs"]) == (3000, 0, 1)
+
+
 def test_analytics_are_of_ones_own_account(busy):
     assert busy.get("/v1/analytics/usage", key=busy.stranger, crn=None).json()["usage"] == 0
 
