@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from coldplate.domain.job import FINAL, Job, JobId, JobState
+from coldplate.domain.job import Job, JobId, JobState
 from coldplate.domain.query import FinalState
 from coldplate.domain.session import Mode, Session, SessionId
 from coldplate.errors import ColdplateError, SessionClosed
@@ -75,5 +75,4 @@ def settled(store: Store, session: Session) -> Session:
     """The session with what its jobs have used, for a batch; a dedicated one uses wall clock instead."""
     if session.mode is not Mode.BATCH:
         return session
-    jobs = store.jobs_of_session(session.id, list(FINAL))
-    return replace(session, usage_s=sum(job.usage_s or 0.0 for job in jobs))
+    return replace(session, usage_s=store.charged_s(session.id))

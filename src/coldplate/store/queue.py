@@ -16,8 +16,10 @@ from coldplate.domain.instance import Instance, InstanceId
 from coldplate.domain.job import Job, JobState
 from coldplate.domain.plan import WINDOW
 from coldplate.domain.reservation import Claim, Reservation, as_is
+from coldplate.domain.session import SessionId
 from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting, usual_s
 from coldplate.store import people, reservations, sessions
+from coldplate.store.backends import Records
 from coldplate.store.rows import instance_of, to_micros, to_moment
 from coldplate.store.spent import Spent
 from coldplate.store.tables import in_state, job, terminal_event, usage
@@ -29,7 +31,7 @@ HEAD = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, jo
 
 def snapshot(
     connection: Connection,
-    backends: list[BackendRecord],
+    records: Records,
     shares: Shares,
     lines: Lines,
     *,
@@ -43,7 +45,7 @@ def snapshot(
     Args:
         whole: Also what could not start now whatever the rules say; else of that only a session's first job.
     """
-    reserved = reservations.current(connection, now)
+    backends, reserved = records.every(connection), reservations.current(connection, now)
     attempts = sorted(connection.execute(_attempts()), key=lambda row: row.number)
     running = tuple(_running(row, now, alive) for row in attempts)
     room = None if whole else _with_room(backends, running, reserved, now) if free_slots else []
@@ -250,6 +252,16 @@ def used_s(connection: Connection, instance: InstanceId, since: datetime) -> flo
     query = _used_since().where(usage.c.instance == instance)
     row = connection.execute(query, {"since": to_micros(since)}).one_or_none()
     return 0.0 if row is None else float(row.used)
+
+
+CHARGED = select(func.coalesce(func.sum(usage.c.seconds), 0.0)).where(
+    usage.c.session == bindparam("wanted"), usage.c.session.is_not(None)
+)
+
+
+def charged_s(connection: Connection, session: SessionId) -> float:
+    """Quantum seconds that a session was charged, itself or by its jobs."""
+    return float(connection.execute(CHARGED, {"wanted": session}).scalar_one())
 
 
 @cache

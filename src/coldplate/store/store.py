@@ -356,22 +356,16 @@ class Store(Transactions):
         Args:
             alive: The attempts (job, fence) that this server watches over.
         """
-        with self._database.reading() as connection:
-            records = self._records.every(connection)
-            return queue.snapshot(
-                connection,
-                records,
-                self._shares,
-                self._lines,
-                now=now,
-                alive=alive,
-                free_slots=free_slots,
-                whole=whole,
-            )
+        known = self._records, self._shares, self._lines
+        return self._read(queue.snapshot, *known, now=now, alive=alive, free_slots=free_slots, whole=whole)
 
     def used_s(self, instance: InstanceId, since: datetime) -> float:
         """Quantum seconds that an instance was charged since a moment."""
         return self._read(queue.used_s, instance, since)
+
+    def charged_s(self, session: SessionId) -> float:
+        """Quantum seconds that a session was charged, itself or by its jobs."""
+        return self._read(queue.charged_s, session)
 
     def ahead(self, job: Job) -> int:
         """Jobs of the same instance that wait for the same backend and were accepted before."""

@@ -245,6 +245,7 @@ usage = Table(
 )
 # With the seconds, so that a window is summed from the index alone.
 Index("usage_window", usage.c.instance, usage.c.at, usage.c.seconds)
+Index("usage_session", usage.c.session, usage.c.seconds, sqlite_where=usage.c.session.is_not(None))
 
 # What analytics need of jobs that were deleted: their charges stay, and sums have to agree with them.
 forgotten = Table(
