@@ -60,6 +60,7 @@ def examine(data: Path | None) -> Iterator[Finding]:
     yield from server(data, settings)
     yield from backends_are_described(settings)
     yield from jobs_can_run(settings)
+    yield from uploaded_programs(settings)
 
 
 # --- this shell ---------------------------------------------------------------------------------
@@ -253,3 +254,24 @@ def jobs_can_run(settings: Settings) -> Iterator[Finding]:
                 )
     finally:
         pool.close()
+
+
+def uploaded_programs(settings: Settings) -> Iterator[Finding]:
+    """Whether programs that users upload are run, and can be shut in; nothing where they are not run."""
+    if not settings.run_uploads:
+        return
+    command = [sys.executable, "-P", "-m", "coldplate.workers.lockdown", str(settings.data)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=LAB_S, check=False)
+    if done.returncode:
+        last = (done.stdout or done.stderr).strip().splitlines()[-1:] or ["no reason was given"]
+        yield Finding(
+            "problem",
+            f"Programs that users upload can't be run: {last[0]}",
+            "Use Linux 6.2 or newer where jobs can leave the network, or switch run_uploads off.",
+        )
+        return
+    yield Finding(
+        "note",
+        "Programs that users upload are run: who has a key can run code on this machine, shut in.",
+        "Switch run_uploads off where that is not wanted; docs/decisions/uploaded-programs.md has the risk.",
+    )

@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
 
 import pytest
 
@@ -187,6 +189,22 @@ def test_catalog_that_is_wrong_is_told_with_its_mistake(tmp_path):
     (tmp_path / "catalog.toml").write_text("[[backends]]\nname = 'dev_1'\nkind = 'abacus'\n")
     (problem,) = problems(doctor.backends_are_described(Settings(catalog=tmp_path / "catalog.toml")))
     assert "abacus" in problem
+
+
+def test_uploaded_programs_are_no_matter_unless_they_are_run(tmp_path):
+    assert list(doctor.uploaded_programs(Settings(data=tmp_path))) == []
+
+
+def test_running_uploaded_programs_is_pointed_out_or_can_not_be(tmp_path):
+    (found,) = doctor.uploaded_programs(Settings(data=tmp_path, run_uploads=True))
+    assert found.level == ("note" if "are run" in found.what else "problem")
+    assert "run_uploads off" in found.fix
+
+
+def test_machine_that_can_not_shut_programs_in_is_a_problem():
+    (found,) = doctor.uploaded_programs(Settings(data=Path(sys.prefix) / "data", run_uploads=True))
+    assert found.level == "problem"
+    assert "data lies within" in found.what
 
 
 def test_running_server_is_found_in_good_health():

@@ -22,7 +22,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from coldplate.errors import ProgramNotRun
-from coldplate.workers import syscalls
+from coldplate.workers import sandbox, syscalls
 
 CREATE_RULESET, ADD_RULE, RESTRICT_SELF = 444, 445, 446  # of Landlock, on every machine
 ABI = 3  # of Landlock, from Linux 6.2 on: older ones let files be cut to nothing
@@ -182,3 +182,11 @@ def only_if(number: int, test: Instruction) -> list[Instruction]:
         (RETURN, 0, 0, REFUSE | errno.EPERM),
         (RETURN, 0, 0, ALLOW),
     ]
+
+
+if __name__ == "__main__":  # `coldplate doctor` tries it out
+    sandbox.isolate()
+    try:
+        lock_down(forbidden=Path(sys.argv[1]))
+    except ProgramNotRun as error:
+        sys.exit(error.message)
