@@ -195,6 +195,22 @@ class Legacy:
         code = None if upload is None else self.uploads.code(who, upload)
         return self._service.keep(job, params, fingerprint=fingerprint, code=code)
 
+    def warning(self, who: Principal, job: Job) -> str | None:
+        """What to tell whoever submitted a job that may need more than its instance has left; None: nothing.
+
+        It may, if jobs on its backend took longer of late than what is left.
+        """
+        report = self._service.usage(who)
+        if report.limit_s is None or self._service.backend(who, job.backend).simulator:
+            return None
+        left_s = report.limit_s - report.consumed_s
+        if left_s > self._store.typical_s().get(job.backend, 0.0):
+            return None
+        return (
+            f"The instance has used {report.consumed_s} of its {report.limit_s} quantum seconds: "
+            "this job may need more than are left."
+        )
+
     def _with_session(self, who: Principal, job: Job, wish: FirstJob, *, fingerprint: str) -> Job:
         """A session whose id is that of its first job; a repeated POST finds the one that it made.
 

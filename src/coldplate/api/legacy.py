@@ -175,9 +175,9 @@ class OldBackends:
         """Quantum seconds of each of the asker's instances in the window that ends now."""
         asking = asked_by(self.service, asker)
         rows = []
-        for name, instance in self.legacy.instances(asking).items():
+        for name in self.legacy.instances(asking):
             report = self.service.usage(self.legacy.acting(asking, name))
-            quota = instance.limit_s
+            quota = report.limit_s
             remaining = None if quota is None else max(0, quota - report.consumed_s)
             row = {"instance": name, "quota": quota, "usage": report.consumed_s, "pendingJobs": 0}
             rows.append(row | {"maxPendingJobs": None, "usageRemaining": remaining})
@@ -210,22 +210,23 @@ class OldJobs:
         principal = await in_thread(asked_by, self.service, asker)
         body = await read_large(request, limit=self.max_body, directory=self.spool)
         submit = partial(self._submit, principal, asker, body)
-        job, turn = await (
+        job, turn, warning = await (
             in_thread(submit) if isinstance(body, bytes) else run_sync(submit, limiter=self.large)
         )
         accepted: dict[str, object] = {"id": job.id, "backend": job.backend, "session_id": job.session}
-        accepted["messages"] = []
+        accepted["messages"] = [] if warning is None else [{"data": warning}]
         delivered = partial(self.service.delivered, job.id)
         return Receipted(msgspec.json.encode(accepted), sent=delivered, over=turn.end)
 
-    def _submit(self, principal: Principal, asker: Credentials, body: Buffer) -> tuple[Job, Turn]:
+    def _submit(self, principal: Principal, asker: Credentials, body: Buffer) -> tuple[Job, Turn, str | None]:
         asked = parse(SUBMISSION, body)
         principal = self.legacy.acting(principal, asked.provider)
         params = bytes(asked.params)
         turn = self.turns.take(fingerprint("job", principal, body))
         with storing(turn) as mark:
             job = self.legacy.submit(principal, asked, params, fingerprint=mark, caller=asker.caller)
-        return job, turn
+            warning = self.legacy.warning(principal, job)
+        return job, turn, warning
 
     # --- out ------------------------------------------------------------------------------------
 

@@ -102,6 +102,26 @@ def test_job_of_another_instance_of_the_account_is_found(api, token):
     assert other.json()["count"] == 0
 
 
+def test_job_that_may_exceed_the_limit_is_accepted_with_a_warning(api, token):
+    def messages(**where):
+        return submit(api, token, **where).json()["messages"]
+
+    shop = {"group": "open", "project": "shop"}  # its plan has 600 s
+    id = submit(api, token, **shop).json()["id"]
+    assert messages(**shop) == []
+    job = api.store.start(JobId(id), lane=0, now=api.clock(), lease_s=60)
+    ended = api.clock() + timedelta(seconds=30)
+    api.store.finish(JobId(id), job.fence, FinalState(JobState.COMPLETED, usage_s=595.0), now=ended)
+    (message,) = messages(**shop, tags=["another"])
+    assert "has used 595 of its 600 quantum seconds" in message["data"]
+    assert messages(**shop, backend="ideal") == []
+    assert messages() == []
+    usage = {
+        one["instance"]: one for one in api.client.get("/runtime/usage", headers=token).json()["byInstance"]
+    }
+    assert usage["local/open/shop"]["usageRemaining"] == 5
+
+
 def test_job_of_another_account_is_unknown(api, token):
     id = submit(api, token).json()["id"]
     stranger = log_in(api, api.stranger)
