@@ -14,8 +14,6 @@ from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
 from fastapi import Depends, Query, Request
 from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.requests import HTTPConnection
@@ -23,12 +21,12 @@ from starlette.responses import Response
 
 from coldplate.api import render
 from coldplate.api import render_legacy as show
-from coldplate.api.bodies import Buffer, parse, read_large, read_small
+from coldplate.api.bodies import Buffer, parse, read_small
 from coldplate.api.identify import Credentials, instance_of, read_credentials
-from coldplate.api.modern import LARGE_AT_ONCE, TAGS, fingerprint, storing
+from coldplate.api.modern import TAGS
 from coldplate.api.queries import LAST, PAGE, moment, page_size, tag_filter
-from coldplate.api.sending import FileAnswer, Receipted
-from coldplate.api.turns import Turn, Turns
+from coldplate.api.sending import FileAnswer
+from coldplate.api.submitting import Accepted, Desk, fingerprint, storing
 from coldplate.auth import Principal
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import Job, JobState
@@ -198,35 +196,27 @@ class OldJobs:
         *,
         end_streams: Callable[[str], Awaitable[None]],
     ):
-        self.service, self.legacy, self.turns = service, legacy, Turns()
+        self.service, self.legacy, self.desk = service, legacy, Desk(service, settings)
         self.end_streams = end_streams
-        self.max_body, self.large = settings.max_body, CapacityLimiter(LARGE_AT_ONCE)
-        self.spool = settings.data if settings.data.is_dir() else None
 
     # --- in -------------------------------------------------------------------------------------
 
     async def create(self, request: Request, asker: Asker) -> Response:
         """Run a program, and begin a session when asked to; whatever the content type says."""
         principal = await in_thread(asked_by, self.service, asker)
-        body = await read_large(request, limit=self.max_body, directory=self.spool)
-        submit = partial(self._submit, principal, asker, body)
-        job, turn, warning = await (
-            in_thread(submit) if isinstance(body, bytes) else run_sync(submit, limiter=self.large)
-        )
-        accepted: dict[str, object] = {"id": job.id, "backend": job.backend, "session_id": job.session}
-        accepted["messages"] = [] if warning is None else [{"data": warning}]
-        delivered = partial(self.service.delivered, job.id)
-        return Receipted(msgspec.json.encode(accepted), sent=delivered, over=turn.end)
+        return await self.desk.take(request, partial(self._submit, principal, asker))
 
-    def _submit(self, principal: Principal, asker: Credentials, body: Buffer) -> tuple[Job, Turn, str | None]:
+    def _submit(self, principal: Principal, asker: Credentials, body: Buffer) -> Accepted:
         asked = parse(SUBMISSION, body)
         principal = self.legacy.acting(principal, asked.provider)
         params = bytes(asked.params)
-        turn = self.turns.take(fingerprint("job", principal, body))
+        turn = self.desk.turns.take(fingerprint("job", principal, body))
         with storing(turn) as mark:
             job = self.legacy.submit(principal, asked, params, fingerprint=mark, caller=asker.caller)
             warning = self.legacy.warning(principal, job)
-        return job, turn, warning
+        messages = [] if warning is None else [{"data": warning}]
+        told = {"id": job.id, "backend": job.backend, "session_id": job.session, "messages": messages}
+        return Accepted(job, turn, told)
 
     # --- out ------------------------------------------------------------------------------------
 

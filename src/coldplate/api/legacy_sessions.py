@@ -13,8 +13,8 @@ from coldplate.api import render
 from coldplate.api.bodies import parse, read_small
 from coldplate.api.identify import Credentials
 from coldplate.api.legacy import Asker, asked_by
-from coldplate.api.modern import fingerprint, storing
 from coldplate.api.sending import Receipted
+from coldplate.api.submitting import fingerprint, storing
 from coldplate.api.turns import Turn, Turns
 from coldplate.domain.session import Mode, Session, Ttls
 from coldplate.errors import BadRequest, UnknownSession

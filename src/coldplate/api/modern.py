@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from functools import partial
 from typing import Annotated, Literal
 
 import msgspec
-from anyio import CapacityLimiter
-from anyio.to_thread import run_sync
 from fastapi import Query, Request
 from starlette.concurrency import run_in_threadpool as in_thread
 from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 
 from coldplate.api import render
-from coldplate.api.bodies import Buffer, parse, read_large, read_small
-from coldplate.api.guard import OutcomeUnknown
+from coldplate.api.bodies import Buffer, parse, read_small
 from coldplate.api.held import held
 from coldplate.api.identify import Asker, Credentials, instance_of, who
 from coldplate.api.queries import LAST, PAGE, moment, page_size, tag_filter
 from coldplate.api.sending import FileAnswer, Receipted
+from coldplate.api.submitting import Accepted, Desk, fingerprint, storing
 from coldplate.api.turns import Turn, Turns
 from coldplate.auth import Principal
 from coldplate.changes import Changes
@@ -30,13 +26,11 @@ from coldplate.domain.job import Job, JobState
 from coldplate.domain.query import JobFilter
 from coldplate.domain.session import Mode, Session, Ttls
 from coldplate.domain.submission import Submission
-from coldplate.errors import BadRequest, ColdplateError, UnknownJob
+from coldplate.errors import BadRequest, UnknownJob
 from coldplate.failpoints import passing
 from coldplate.outlook import Prospect
 from coldplate.service import Service
 from coldplate.settings import Settings
-
-LARGE_AT_ONCE = 4  # bodies that wait in files, and are copied to memory at the same time
 
 
 class Tags(msgspec.Struct, forbid_unknown_fields=True):
@@ -80,67 +74,34 @@ def mock_twin(service: Service, asker: Principal, backend: str) -> str:
     return next((record.name for record in twins), name)
 
 
-def fingerprint(kind: str, asker: Principal, body: Buffer) -> str:
-    """What makes a repeated POST the same POST: who asks, for which instance, with which bytes."""
-    digest = hashlib.sha256("\n".join((kind, asker.account, instance_of(asker).id)).encode())
-    digest.update(body)
-    return digest.hexdigest()
-
-
-@contextmanager
-def storing(turn: Turn) -> Iterator[str]:
-    """Around a write that creates something: a surprise inside must not become a status.
-
-    Gives the fingerprint; when the write fails, the turn is over, else when the answer was sent.
-    """
-    try:
-        yield turn.fingerprint
-    except Exception as error:
-        turn.end()
-        if isinstance(error, ColdplateError):
-            raise
-        raise OutcomeUnknown from error
-
-
 class Jobs:
     """Routes of jobs."""
 
     def __init__(self, service: Service, settings: Settings, changes: Changes):
-        self.service, self.changes, self.turns = service, changes, Turns()
-        self.max_body, self.large = settings.max_body, CapacityLimiter(LARGE_AT_ONCE)
-        self.spool = settings.data if settings.data.is_dir() else None
+        self.service, self.changes, self.desk = service, changes, Desk(service, settings)
 
     async def create(self, request: Request, asker: Asker, dry_run: bool = False) -> Response:
         """Run a program: the answer has the new job's id. A dry run goes to the backend's mock twin."""
         principal = await in_thread(who, self.service, asker)  # only those we know may upload
-        body = await read_large(request, limit=self.max_body, directory=self.spool)
-        passing("T1-body-received")
-        submit = partial(self._submit, principal, asker, body, dry=dry_run)
-        job, turn = await (
-            in_thread(submit) if isinstance(body, bytes) else run_sync(submit, limiter=self.large)
-        )
-        accepted = {
+        return await self.desk.take(request, partial(self._submit, principal, asker, dry=dry_run))
+
+    def _submit(self, principal: Principal, asker: Credentials, body: Buffer, *, dry: bool) -> Accepted:
+        submission = parse(SUBMISSION, body)
+        if dry:
+            twin = mock_twin(self.service, principal, submission.backend)
+            submission = msgspec.structs.replace(submission, backend=twin)
+        params = bytes(submission.params)
+        turn = self.desk.turns.take(fingerprint("dry run" if dry else "job", principal, body))
+        with storing(turn) as mark:
+            job = self.service.submit(principal, submission, params, fingerprint=mark, caller=asker.caller)
+        answer = {
             "id": job.id,
             "backend": job.backend,
             "session_id": job.session,
             "private": job.private,
             "calibration_id": job.calibration,
         }
-        delivered = partial(self.service.delivered, job.id)
-        return Receipted(msgspec.json.encode(accepted), sent=delivered, over=turn.end)
-
-    def _submit(
-        self, principal: Principal, asker: Credentials, body: Buffer, *, dry: bool
-    ) -> tuple[Job, Turn]:
-        submission = parse(SUBMISSION, body)
-        if dry:
-            twin = mock_twin(self.service, principal, submission.backend)
-            submission = msgspec.structs.replace(submission, backend=twin)
-        params = bytes(submission.params)
-        turn = self.turns.take(fingerprint("dry run" if dry else "job", principal, body))
-        with storing(turn) as mark:
-            job = self.service.submit(principal, submission, params, fingerprint=mark, caller=asker.caller)
-        return job, turn
+        return Accepted(job, turn, answer)
 
     def list(
         self,

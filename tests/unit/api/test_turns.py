@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from coldplate.api.guard import OutcomeUnknown
-from coldplate.api.modern import storing
+from coldplate.api.submitting import storing
 from coldplate.api.turns import Turns
 from coldplate.errors import Unavailable
 
