@@ -316,6 +316,22 @@ def test_twirling_with_too_few_shots_fails_by_name(service):
         job.result()
 
 
+@pytest.mark.parametrize(
+    ("resilience", "named"),
+    [
+        ({"pec_mitigation": True}, "resilience.pec_mitigation"),
+        ({"zne_mitigation": True, "zne": {"amplifier": "pea"}}, "resilience.zne.amplifier = pea"),
+    ],
+)
+def test_fractional_gates_cant_be_had_with_what_knows_twirled_layers(service, resilience, named):
+    backend = service.backend("emu_fractional", use_fractional_gates=True)
+    circuit = QuantumCircuit(2)
+    circuit.rx(0.3, 0)
+    job = EstimatorV2(backend, options={"resilience": resilience}).run([(circuit, "ZZ")])
+    with pytest.raises(RuntimeJobFailureError, match=rf"1519.*\(rx\).*{named}"):
+        job.result()
+
+
 def test_dynamic_circuit_fails_with_the_official_code(service):
     circuit = QuantumCircuit(1, 1)
     circuit.measure(0, 0)

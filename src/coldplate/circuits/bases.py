@@ -12,8 +12,10 @@ from scipy.sparse import csr_array
 
 from coldplate.circuits.parity import Words, to_words
 from coldplate.circuits.program import pack_bits
+from coldplate.errors import LimitExceeded
 
 Z_BIT, X_BIT = 1, 2  # of SparseObservable's bit terms: Z is 1, X is 2, Y is 3
+MAX_WRITTEN = 1 << 16  # Pauli strings of one observable with projectors
 MAX_PASSES = 8  # over the strings left, when a basis grows
 
 
@@ -60,11 +62,33 @@ class Bases:
     terms: tuple[NDArray[np.intp], ...]
 
 
+def as_paulis(observable: SparseObservable) -> SparseObservable:
+    """An observable without projectors: each of them makes two strings of one.
+
+    Raises:
+        LimitExceeded: That are too many.
+    """
+    projects = np.asarray(observable.bit_terms) > (Z_BIT | X_BIT)
+    if not projects.any():
+        return observable
+    counts = np.diff(np.concatenate([[0], np.cumsum(projects)])[np.asarray(observable.boundaries)])
+    number = np.exp2(counts.astype(np.float64)).sum()
+    if number > MAX_WRITTEN:
+        raise LimitExceeded(
+            f"An observable has projectors on up to {counts.max()} qubits; as Pauli strings it would have "
+            f"{number:.3g} terms, and at most {MAX_WRITTEN} can be.",
+            solution="Sample the circuit, and take probabilities from the counts.",
+        )
+    return observable.as_paulis()
+
+
 def collect(observables: Sequence[SparseObservable]) -> Terms:
-    """The different Pauli strings of observables; projectors are written out as Paulis."""
-    written = [
-        one.as_paulis() if np.any(np.asarray(one.bit_terms) > (Z_BIT | X_BIT)) else one for one in observables
-    ]
+    """The different Pauli strings of observables; projectors are written out as Paulis.
+
+    Raises:
+        LimitExceeded: See `as_paulis`.
+    """
+    written = [as_paulis(one) for one in observables]
     sizes = [len(one.coeffs) for one in written]
     lengths = np.concatenate([np.diff(one.boundaries) for one in written] or [[]]).astype(np.intp)
     indices = np.concatenate([one.indices for one in written] or [[]]).astype(np.intp)

@@ -65,7 +65,7 @@ def plans_of(pubs: Sequence[EstimatorPub], options: EstimatorOptions, target: Ta
     for index, pub in enumerate(pubs):
         program.check_restrictions(pub.circuit, options.execution, index=index)
         if options.twirling.gates:
-            program.check_twirl(pub.circuit, target, index=index)
+            program.check_twirl(pub.circuit, target, index=index, twirler=f"options.{options.twirled_for}")
         budget = estimator_budget(
             pub.precision,
             default_shots=options.default_shots,

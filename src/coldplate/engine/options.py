@@ -120,6 +120,13 @@ class EstimatorOptions:
     metadata: Mapping[str, Any] = field(default_factory=dict)
 
     @property
+    def twirled_for(self) -> str:
+        """The option that twirls gates: techniques that know the noise of twirled layers do it themselves."""
+        if not self.needs_layer_noise:
+            return "twirling.enable_gates"
+        return "resilience.pec_mitigation" if self.pec else "resilience.zne.amplifier = pea"
+
+    @property
     def needs_layer_noise(self) -> bool:
         """Whether a technique is on that needs the noise of layers."""
         return self.pec is not None or (self.zne is not None and self.zne.amplifier == "pea")

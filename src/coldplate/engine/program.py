@@ -78,23 +78,29 @@ def compiled(item: Item, execution: Execution, target: Target) -> Compiled:
     return Compiled(item, official, own)
 
 
-def check_twirl(circuit: QuantumCircuit, target: Target, *, index: int) -> None:
+def check_twirl(
+    circuit: QuantumCircuit, target: Target, *, index: int, twirler: str = "options.twirling.enable_gates"
+) -> None:
     """Refuse a circuit whose gates can't be twirled because it has fractional ones, as devices do.
 
     Two-qubit gates are looked at one by one where they are twirled (`circuits.layers`).
 
+    Args:
+        twirler: What twirls gates: an option, with its value where that matters.
+
     Raises:
         FractionalConflict: It has some.
+        IncompatibleOptions: It has stretches.
     """
     if has_stretches(circuit):
         raise IncompatibleOptions(
-            f"Circuit {index} has stretches; options.twirling.enable_gates can't twirl it."
+            f"Circuit {index} has stretches; {twirler} twirls gates, which then can't be."
         )
     fractional = sorted(FRACTIONAL.intersection(circuit.count_ops()))
     if fractional and Rotation.of(target).native:
         raise FractionalConflict(
             f"Circuit {index} has fractional gates ({', '.join(fractional)}); "
-            "options.twirling.enable_gates can't twirl them."
+            f"{twirler} twirls gates, which then can't be."
         )
 
 

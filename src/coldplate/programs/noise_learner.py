@@ -51,7 +51,7 @@ def run_v2(fields: Mapping[str, Any], backend: Backend, context: Context) -> Ans
     for index, circuit in enumerate(read_circuits(fields)):
         check_isa(circuit, backend.target, simulator=backend.simulator)
         check_restrictions(circuit, options.execution, index=index)
-        check_twirl(circuit, backend.target, index=index)
+        check_twirl(circuit, backend.target, index=index, twirler="the noise learner")
         found += layers(circuit, options.strategy)
     learnt, about = learn(learner.most_used(found, options.max_layers), options, backend, context)
     metadata = {

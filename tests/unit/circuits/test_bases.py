@@ -8,6 +8,7 @@ from numpy.testing import assert_allclose
 from qiskit.quantum_info import SparseObservable, SparsePauliOp, random_pauli_list
 
 from coldplate.circuits.bases import Terms, collect, group
+from coldplate.errors import LimitExceeded
 
 
 def terms_of(*labels: str) -> Terms:
@@ -74,6 +75,13 @@ def test_projectors_are_written_out_as_paulis():
     terms = collect([SparseObservable.from_list([("0", 1.0)])])
     assert_allclose(terms.constants, [0.5])
     assert_allclose(terms.coefficients.toarray(), [[0.5]])
+
+
+def test_projectors_that_would_make_too_many_strings_are_refused():
+    wide = SparseObservable.from_list([("Z" * 100, 1.0), ("0" * 100, 1.0)])
+    with pytest.raises(LimitExceeded, match="on up to 100 qubits; as Pauli strings it would have 1.27e"):
+        collect([wide])
+    assert len(collect([SparseObservable.from_list([("1" * 10, 1.0)])]).x) == 2**10 - 1
 
 
 def test_strings_wider_than_a_machine_word_are_kept_whole():
