@@ -17,6 +17,7 @@ from coldplate.engine.estimator import combine, prepare
 from coldplate.engine.layer_noise import continued, knowledge
 from coldplate.engine.options import EstimatorOptions, Twirling
 from coldplate.mitigation.pec import PecOptions
+from coldplate.mitigation.trex import TrexOptions
 from coldplate.mitigation.zne import ZneOptions
 from coldplate.noise.learning import LearningOptions
 from coldplate.noise.local import local_strings
@@ -132,6 +133,17 @@ def test_known_noise_is_undone_and_error_bars_cover(lindblad, options, most):
     assert abs((truth * scores).mean()) < 0.3  # signs would hide values that are all too small
     assert 0.8 < scores.std() < 1.3
     assert np.median(stds) < most
+
+
+@pytest.mark.parametrize("options", [PEC, pytest.param(PEA, marks=pytest.mark.slow)], ids=["pec", "pea"])
+def test_readout_error_is_undone_beside_the_noise_of_layers(lindblad, options):
+    both = replace(options, trex=TrexOptions(), twirling=replace(TWIRL, measure=True))
+    evs, stds, truth, _ = estimate(lindblad(*NOISE, readout=0.04), both, seeds=range(14))
+    scores = (evs - truth) / stds
+    assert len(scores) >= 200
+    assert abs(scores.mean()) < 0.3
+    assert abs((truth * scores).mean()) < 0.3
+    assert 0.8 < scores.std() < 1.3
 
 
 @pytest.mark.parametrize("options", [PEC, PEA], ids=["pec", "pea"])
