@@ -85,11 +85,12 @@ def ours(
     first = trial.run([pub]).result()
     if models := first.metadata["resilience"].get("layer_noise_model"):
         options["resilience"]["layer_noise_model"] = models
-    ratio = shots / first.metadata["coldplate"]["applied"]["total_executions"]
+    applied = first.metadata["coldplate"]["applied"]
+    learning = applied.get("learning", {}).get("executions", 0)
+    ratio = shots / (applied["total_executions"] - learning)
     estimator = EstimatorV2(
         backend, options={**options, "default_shots": round(1000 * ratio), "resilience_level": level}
     )
-    learning = first.metadata["coldplate"]["applied"].get("learning", {}).get("executions", 0)
     for repeat in range(repeats):
         estimator.options.seed_estimator = repeat
         result = estimator.run([pub]).result()
