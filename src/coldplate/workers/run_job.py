@@ -74,7 +74,7 @@ def run_job(ticket: Ticket, *, find: Find = registry.find, load: Load = devices.
 def complete(ticket: Ticket, *, blobs: LocalBlobs, find: Find, load: Load) -> Receipt:
     """The receipt of a job that ran to its end, its result stored."""
     run = uploaded(ticket, blobs) if could_be_id(ticket.program) else find(ticket.program)
-    params = read_params(ticket, blobs)
+    params = read_file(ticket.params_key, blobs, what="inputs are")
     backend = load(ticket.backend, None if ticket.catalog is None else Path(ticket.catalog))
     if ticket.exclusive:
         backend = InTurn(backend, ticket)
@@ -113,18 +113,17 @@ def uploaded(ticket: Ticket, blobs: LocalBlobs) -> Run:
     """
     if ticket.code_key is None:
         raise ProgramNotRun(f"Program {ticket.program} was accepted, but uploaded programs are not run now.")
-    with blobs.open(ticket.code_key) as file:
-        code = msgspec.json.decode(file.read(), type=Code)
+    code = msgspec.json.decode(read_file(ticket.code_key, blobs, what="program is"), type=Code)
     return Host(code, data=Path(ticket.blobs_root).parent, log_level=ticket.log_level).run
 
 
-def read_params(ticket: Ticket, blobs: LocalBlobs) -> bytes:
-    """The params as the client sent them."""
+def read_file(key: str, blobs: LocalBlobs, *, what: str) -> bytes:
+    """What was stored with the job, as the client sent it."""
     try:
-        with blobs.open(ticket.params_key) as file:
+        with blobs.open(key) as file:
             return file.read()
     except FileNotFoundError as error:
-        raise JobFailure("The job's inputs are missing from the service's store.") from error
+        raise JobFailure(f"The job's {what} missing from the service's store.") from error
 
 
 def store_body(key: str, body: bytes, blobs: LocalBlobs) -> tuple[int, str]:

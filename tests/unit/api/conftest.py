@@ -154,7 +154,13 @@ def filled(tmp_path_factory: pytest.TempPathFactory) -> Filled:
 
 
 @pytest.fixture
-def api(tmp_path: Path, served: Served, filled: Filled) -> Iterator[Api]:
+def run_uploads() -> bool:
+    """Whether the operator wants uploaded programs to be run."""
+    return False
+
+
+@pytest.fixture
+def api(tmp_path: Path, served: Served, filled: Filled, run_uploads: bool) -> Iterator[Api]:
     ticks = itertools.count()
 
     def clock() -> datetime:
@@ -172,7 +178,7 @@ def api(tmp_path: Path, served: Served, filled: Filled) -> Iterator[Api]:
         changes=changes,
         clock=clock,
     )
-    uploads = Uploads(store=store, clock=clock, run=False)
+    uploads = Uploads(store=store, clock=clock, run=run_uploads)
     legacy = Legacy(service=service, store=store, auth=auth, clock=clock, uploads=uploads)
     served.app = build_app(service, settings, changes, legacy)
     with httpx.Client(base_url=served.url, trust_env=False, verify=False) as client:  # plain http

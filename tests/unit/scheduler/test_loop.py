@@ -103,7 +103,7 @@ class Office:
             id,
             fields.pop("instance", INSTANCE.id),
             "ada",
-            "sampler",
+            fields.pop("program", "sampler"),
             fields.pop("backend", "heron"),
             self.clock(),
             **fields,
@@ -148,6 +148,20 @@ def test_queued_job_runs_and_ends_with_what_its_receipt_says(office):
     assert (job.state, job.usage_s, job.result_sha256) == (JobState.COMPLETED, 3.5, "ab")
     assert job.metrics == {"num_circuits": 1}
     assert office.store.used_s(INSTANCE.id, T0 - timedelta(1)) == 3.5
+
+
+@pytest.mark.parametrize("run_uploads", [True, False])
+def test_uploaded_program_is_handed_over_only_where_they_are_run(tmp_path, run_uploads):
+    office = Office(tmp_path, run_uploads=run_uploads)
+    own, uploaded = office.add("a"), office.add("b", program="p" * 20)
+    office.settle()
+    office.pool.end(own)
+    office.settle()
+    tickets = {id: ticket for (id, _), ticket in office.pool.tickets.items()}
+    assert tickets[own].code_key is None
+    assert tickets[uploaded].code_key == (f"code/{uploaded}" if run_uploads else None)
+    assert (tickets[own].owner, tickets[uploaded].owner) == (INSTANCE.id, None)
+    office.store.close()
 
 
 def test_start_is_on_disk_once_its_process_begins(office, monkeypatch):

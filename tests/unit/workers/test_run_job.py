@@ -118,6 +118,21 @@ def test_an_error_that_is_ours_is_logged_without_a_traceback(run, blobs):
     assert re.fullmatch(r".* ERROR Circuit 0 has a ccx.\n", log_of(blobs))
 
 
+@pytest.mark.parametrize(
+    ("keys", "code", "why"),
+    [
+        ({}, 4052, "uploaded programs are not run now"),
+        ({"code_key": "code/zzzzzzzzzz"}, 1500, "The job's program is missing from the service's store."),
+    ],
+)
+def test_uploaded_program_that_can_not_be_run_fails_its_job(run, tmp_path, keys, code, why):
+    uploaded = {"params_key": f"params/{JOB}", "result_key": f"result/{JOB}/1", "log_key": f"log/{JOB}/1"}
+    ticket = Ticket(JOB, 1, "a" * 20, backend="aer", blobs_root=str(tmp_path), **uploaded, **keys)
+    receipt = run_job(ticket)
+    assert receipt.code == code
+    assert why in receipt.reason
+
+
 def test_missing_params_fail_the_job(run):
     receipt = run(raiser(ValueError), params_key="params/zzzzzzzzzz")
     assert (receipt.code, receipt.reason) == (1500, "The job's inputs are missing from the service's store.")
