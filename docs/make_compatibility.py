@@ -36,6 +36,7 @@ FEATURES = {
     "sampler_v2": "V2 `Sampler`",
     "estimator_v2": "V2 `Estimator`",
     "parameters": "parameter expressions, V2",
+    "backend_run": "`backend.run`",
     "sessions": "sessions",
     "jobs": "retrieve and list jobs",
     "cancel": "cancel",
@@ -60,6 +61,7 @@ What does not work, and why:
   of the client. Where that can't be reached, it tries for long before each request; use `ibm_quantum`, or let
   your own names answer for it ([own names](recipes/own-names.md)).
 - **V1 primitives of 0.23** send only circuits that the device can run as they are: the client asks for that.
+- **`backend.run` of 0.12** is that of `qiskit-ibm-provider` 0.7, the package that went with it.
 - **Pulse gates** of circuits of 2023 are refused: no backend has pulses, nor has current Qiskit.
 - **`delay` in seconds** in QPY of 2023: that format does not keep the unit. Integer delays in `dt` work.
 - **Streaming** (callbacks) is for https only in 0.12, and wants `websocket-client<1.9`.

@@ -33,6 +33,7 @@ from coldplate.settings import Settings
 PAGE = Path(__file__).with_name("coverage.md")
 REFERENCE = Path(__file__).parent / "techniques" / "options.md"
 REFUSED = "refused (not yet)"
+UPLOADED = "clients of 2023: [`main(backend, user_messenger, **kwargs)`](decisions/uploaded-programs.md)"
 INTRODUCTION = f"""\
 # Coverage
 
@@ -72,6 +73,7 @@ def program_rows() -> Iterator[Row]:
         yield f"`{name}` (V1)", "honoured", "clients of 2023: params with `circuits` in place of `pubs`"
     for name in RUNNERS:
         yield f"`{name}`", "honoured", "clients of 2023: `backend.run` of their provider"
+    yield "uploaded programs", "refused (4052) unless the operator sets `run_uploads`", UPLOADED
 
 
 def program_note(form: Form) -> str:

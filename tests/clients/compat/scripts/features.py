@@ -127,6 +127,22 @@ def parameters():
     primitive(of_client("SamplerV2"), device()).run([pub], shots=100).result()
 
 
+def backend_run():
+    """Counts of circuits: of 0.12 by the provider package that goes with it."""
+    one = device()
+    if not hasattr(runtime, "SamplerV2"):
+        from qiskit_ibm_provider import IBMProvider
+
+        account = service().active_account()
+        one = IBMProvider(token=account["token"], url=account["url"]).get_backend(DEVICE)
+    try:
+        job = one.run(ready(bell()), shots=100)
+    except Exception as error:
+        raise NotInClient("backend.run") if "has been removed" in str(error) else error from None
+    counts = job.result().get_counts()
+    assert counts.get("00", 0) + counts.get("11", 0) > 80, counts
+
+
 def sessions():
     """Sessions."""
     more = {"service": service()} if "service" in signature(runtime.Session.__init__).parameters else {}
