@@ -98,6 +98,15 @@ def test_leaving_out_far_pairs_changes_next_to_nothing(rng, monkeypatch):
     assert sparse.overhead == pytest.approx(dense.overhead, rel=0.02)
 
 
+def test_close_pairs_are_those_that_differ_in_two_bits_at_most(rng):
+    bits = np.unique(misread(ghz(600, 70, rng), rates(70, rng, worst=0.02), rng), axis=0)
+    apart = (bits[:, None] != bits[None]).sum(axis=-1)
+    rows, columns = m3.close_pairs(pack_bits(bits), 70)
+    expected = np.zeros_like(apart)
+    np.add.at(expected, (rows, columns), 1)
+    assert (expected == (apart <= m3.DISTANCE)).all()
+
+
 def test_wide_registers_take_no_more_than_their_strings(rng):
     how = rates(127, rng, worst=0.02)
     shots = misread(ghz(3000, 127, rng), how, rng)

@@ -28,7 +28,7 @@ Bytes = NDArray[np.uint8]
 DENSE = 2000  # strings up to which all pairs are kept and solved directly
 OFTEN = 256  # strings that mix with all, beyond
 DISTANCE = 2  # bits in which the others may differ
-BLOCK = 1 << 24  # pairs looked at at a time
+NEGLIGIBLE = 1e-15  # as a probability
 TOLERANCE, ROUGHLY = 1e-6, 1e-3  # of solutions, and of those that only tell the overhead
 LARGEST = 0.45  # of an error rate that can still be undone
 
@@ -126,15 +126,9 @@ def solve_dense(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, flo
 
 def solve_sparse(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, float, int]:
     """The same from the pairs that matter, and how many iterations that took."""
-    often = np.argsort(-seen, kind="stable")[:OFTEN]
-    rows, columns = close_pairs(strings)
-    seldom = ~np.isin(columns, often)
-    rows = np.concatenate([rows[seldom], np.tile(np.arange(len(strings)), len(often))])
-    columns = np.concatenate([columns[seldom], np.repeat(often, len(strings))])
-    matrix = csc_array((entries(strings, rows, columns, rates), (rows, columns)), shape=(len(strings),) * 2)
-    matrix = csc_array(matrix.multiply(1 / matrix.sum(axis=0)))
-    forward, backward = matrix.tocsr(), matrix.T.tocsr()
-    scaling = LinearOperator(matrix.shape, matvec=lambda vector: vector / matrix.diagonal())
+    matrix = sparse_matrix(strings, seen, rates)
+    forward, backward, diagonal = matrix.tocsr(), matrix.T.tocsr(), matrix.diagonal()
+    scaling = LinearOperator(matrix.shape, matvec=lambda vector: vector / diagonal)
 
     steps: list[float] = []  # what is left of the residual after each iteration
 
@@ -154,6 +148,32 @@ def solve_sparse(strings: Bytes, seen: Floats, rates: Rates) -> tuple[Floats, fl
     values = solve(forward, seen, tolerance=TOLERANCE)
     iterations = len(steps)
     return values, float(onenormest(inverse) ** 2), iterations
+
+
+def sparse_matrix(strings: Bytes, seen: Floats, rates: Rates) -> csc_array:
+    """The probabilities that matter of each string being read as another; columns sum to 1."""
+    often = np.argsort(-seen, kind="stable")[:OFTEN]
+    block = columns_of(strings, often, rates)
+    rows, columns = np.nonzero(block > NEGLIGIBLE)
+    near, true = close_pairs(strings, len(rates.up))
+    seldom = ~np.isin(true, often)
+    near, true = near[seldom], true[seldom]
+    values = np.concatenate([block[rows, columns], entries(strings, near, true, rates)])
+    places = np.concatenate([rows, near]), np.concatenate([often[columns], true])
+    matrix = csc_array((values, places), shape=(len(strings),) * 2)
+    return csc_array(matrix.multiply(1 / matrix.sum(axis=0)))
+
+
+def columns_of(strings: Bytes, true: NDArray[np.intp], rates: Rates) -> Floats:
+    """Probabilities that some strings are read as each of all, shape ``(num_strings, len(true))``."""
+    up, down = (np.clip(rate, 1e-12, None) for rate in (rates.up, rates.down))
+    bits = unpack_bits(strings, len(up)).astype(np.float64)
+    ones = bits[true]
+    # logarithms, of a bit that is read as 1 less that it is read as 0: as it is 0, or 1
+    odds = (1 - ones) * (np.log(up) - np.log1p(-up)) + ones * (np.log1p(-down) - np.log(down))
+    zeros = (1 - ones) @ np.log1p(-up) + ones @ np.log(down)
+    found: Floats = np.exp(bits @ odds.T + zeros)
+    return found
 
 
 def entries(strings: Bytes, rows: NDArray[np.intp], columns: NDArray[np.intp], rates: Rates) -> Floats:
@@ -176,21 +196,29 @@ def entries(strings: Bytes, rows: NDArray[np.intp], columns: NDArray[np.intp], r
     return np.exp(total)
 
 
-def close_pairs(strings: Bytes) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs of strings that differ in few bits, each string with itself included."""
+def close_pairs(strings: Bytes, num_bits: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Pairs of strings that differ in at most two bits, in both orders, each string with itself included.
+
+    Strings that differ in two bits become equal when each of them flips one; so what all strings become
+    when any bit is flipped is sorted, as hashes that a flip of a bit changes by a constant.
+    """
     number = len(strings)
-    padding = -strings.shape[1] % 8
-    words = np.ascontiguousarray(np.pad(strings, [(0, 0), (padding, 0)])).view(np.uint64)
-    rows, columns = [np.arange(number)], [np.arange(number)]
-    step = max(1, BLOCK // number)
-    for start in range(0, number, step):
-        block = words[start : start + step]
-        apart = np.zeros((len(block), number - start), dtype=np.uint8)
-        for word in range(words.shape[1]):
-            apart += np.bitwise_count(block[:, None, word] ^ words[None, start:, word])
-        first, second = np.nonzero(apart <= DISTANCE)
-        later = second > first  # both counted from the start of the block: each pair once
-        first, second = first[later] + start, second[later] + start
-        rows += [first, second]
-        columns += [second, first]
-    return np.concatenate(rows), np.concatenate(columns)
+    bits = unpack_bits(strings, num_bits)
+    flip = np.random.default_rng(0).integers(0, 2**64, num_bits, dtype=np.uint64)
+    own = np.bitwise_xor.reduce(np.where(bits, flip, np.uint64(0)), axis=1)
+    flipped = (own[:, None] ^ flip).ravel()
+    order = np.argsort(own)
+    place = np.minimum(np.searchsorted(own, flipped, sorter=order), number - 1)
+    hit = np.flatnonzero(own[order[place]] == flipped)
+    alike = np.argsort(flipped)
+    begins = np.flatnonzero(np.diff(flipped[alike], prepend=~flipped[alike[:1]]))
+    sizes = np.diff(begins, append=len(alike))
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)  # of the group of each
+    each = np.repeat(sizes, sizes)
+    first = np.repeat(np.arange(len(alike)), each)
+    second = np.arange(len(first)) - np.repeat(np.cumsum(each) - each, each) + starts[first]
+    first, second = alike[first], alike[second]
+    once = first % num_bits < second % num_bits  # a pair meets twice, after either flip
+    rows = np.concatenate([np.arange(number), hit // num_bits, first[once] // num_bits])
+    columns = np.concatenate([np.arange(number), order[place[hit]], second[once] // num_bits])
+    return rows, columns
