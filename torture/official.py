@@ -36,17 +36,6 @@ def circuit_of(number):
     return circuit
 
 
-def log_in():
-    """The service: where it is, the environment says; of 2023 the service has another address."""
-    if OF_2023:
-        os.environ.pop("QISKIT_IBM_INSTANCE", None)  # it would be of another channel
-        os.environ |= {
-            "QISKIT_IBM_CHANNEL": "ibm_quantum",
-            "QISKIT_IBM_URL": f"{os.environ['IAM_URL']}/api",
-        }
-    return QiskitRuntimeService()
-
-
 def work(descriptor, service, number, in_session):
     """Run a job, by itself or in a session, and look at its result."""
     tenant = f"official {qiskit_ibm_runtime.__version__}"
@@ -100,7 +89,7 @@ def main(journal, number, stop):
     while not Path(stop).exists():
         number += 1
         try:
-            service = service or log_in()
+            service = service or QiskitRuntimeService()
             work(descriptor, service, number, in_session=number % 5 == 0)
         except Exception as error:
             write(descriptor, "official error", number=number, error=repr(error)[:300])

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import psutil
 
+from coldplate.connection import Connection
 from torture.aims import Aims
 from torture.asking import Asking, Tenant, Unknown
 from torture.checker import at_once, states_of, violations
@@ -174,17 +175,9 @@ def officials(
     """Official clients at work inside the block; they have some time to end what they do."""
     stop, processes = world.place / "stop", []
     for number, (tenant, python) in enumerate(zip(tenants, clients, strict=True), 1):
-        url = f"http://127.0.0.1:{port}"
-        variables = {
-            "QISKIT_IBM_TOKEN": tenant.key,
-            "QISKIT_IBM_INSTANCE": tenant.crn,
-            "QISKIT_IBM_URL": f"{url}/experimental",
-            "QISKIT_IBM_CHANNEL": "ibm_quantum_platform",
-            "IAM_URL": url,
-            "GLOBAL_SEARCH_URL": url,
-            "GLOBAL_CATALOG_URL": f"{url}/api/v1",
-            "HOME": str(world.place),
-        }
+        way = Connection(f"http://127.0.0.1:{port}", tenant.key, tenant.crn)
+        variables = way.variables() if str(python) == sys.executable else way.old_variables
+        variables["HOME"] = str(world.place)
         command = [str(python), str(Path(__file__).with_name("official.py"))]
         command += [str(users.file), str(100_000 * number), str(stop)]
         with (world.place / f"official-{number}.log").open("wb") as log:
