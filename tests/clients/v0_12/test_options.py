@@ -64,6 +64,12 @@ def test_mitigation_helps_on_simulators_with_noise(old):
     assert errors[3] < errors[0] / 2
 
 
+def test_circuit_that_the_user_has_decoupled_runs_as_it_is(old):
+    told = old.call("options.scheduled")
+    assert told["delays"] > 2
+    assert told["dist"]["0000"] + told["dist"]["1111"] > 0.6
+
+
 # --- errors ---------------------------------------------------------------------------------------
 
 

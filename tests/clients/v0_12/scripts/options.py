@@ -208,3 +208,21 @@ def paused(name):
     """What a user is told of a backend that is paused."""
     backend = service().backend(name)
     return [backend.status().operational, backend.status().status_msg]
+
+
+def scheduled():
+    """A circuit that the user has transpiled, scheduled and decoupled, as the tutorial on DD had it."""
+    from qiskit import transpile
+    from qiskit.circuit.library import XGate
+    from qiskit.transpiler import PassManager
+    from qiskit.transpiler.passes import ALAPScheduleAnalysis, PadDynamicalDecoupling
+
+    device = service().backend(DEVICE)
+    circuit = transpile(ghz(4), device, optimization_level=1, seed_transpiler=1)
+    passes = [
+        ALAPScheduleAnalysis(target=device.target),
+        PadDynamicalDecoupling(target=device.target, dd_sequence=[XGate(), XGate()]),
+    ]
+    decoupled = PassManager(passes).run(circuit)
+    dist, _ = dist_of(decoupled, DEVICE, transpilation={"skip_transpilation": True})
+    return {"delays": decoupled.count_ops().get("delay", 0), "dist": dist}
