@@ -54,9 +54,8 @@ itself (see [clients before 2025](recipes/clients-of-2023.md)).
 NOTES = """
 What does not work, and why:
 
-- **Parameter expressions of 0.23** are written by symengine in a form that only `pickle` reads, so they are
-  refused, with a message that says so. Bound circuits and plain parameters work; without symengine in the
-  client's environment expressions do, too.
+- **Parameter expressions of 0.23** are written by symengine. Sums, products, functions, and powers with
+  numbers as exponents are read; complex numbers in them are refused, with a message that says so.
 - **0.40 by its channels `ibm_cloud` and `ibm_quantum_platform`** asks a token service whose address is part
   of the client. Where that can't be reached, it tries for long before each request; use `ibm_quantum`, or let
   your own names answer for it ([own names](recipes/own-names.md)).
@@ -97,8 +96,6 @@ def tried(process: Client, feature: str) -> str:
     except ClientError as error:
         if error.kind == "NotInClient":
             return NOT_THERE
-        if "symengine" in error.text:
-            return "refused (symengine)"
         return f"fails: {error.kind}: {error.text.splitlines()[0][:100]}"
     return "yes"
 

@@ -42,15 +42,19 @@ from qiskit.circuit.library import PauliEvolutionGate, UnitaryGate, get_standard
 
 from coldplate.circuits.content import mark
 from coldplate.errors import BadProgram, LimitExceeded, NotIsa
+from coldplate.wire import symengine
 from coldplate.wire.params import check_structure, check_tags
 from coldplate.wire.qpy_scan import scan
 
-# QPY 10 to 12 may hold expressions that symengine reads with pickle (refused by the scan), and old readers
-# gave texts to sympy's eval: in a process that loads QPY neither can be imported, installed or not.
+# Symengine reads expressions of QPY 10 to 12 with pickle, and old readers gave texts to sympy's eval: in a
+# process that loads QPY neither can be imported, installed or not.
 for banned in ("symengine", "sympy"):
     if sys.modules.get(banned) is not None:
         raise ImportError(f"{banned} must not be loaded in a process that reads users' circuits.")
     sys.modules[banned] = None  # type: ignore[assignment]
+
+# The loader would hand such expressions to symengine itself; ours gives the same text, or refuses.
+qpy.common.load_symengine_payload = symengine.text_of
 
 VERSIONS = frozenset(range(9, 19))
 WRITTEN = 13

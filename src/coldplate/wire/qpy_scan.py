@@ -29,7 +29,7 @@ ANNOTATION = struct.Struct("!IQ")
 VECTOR = struct.Struct("!HQ16s")
 SHORT, INT, LONG, SIGNED = (struct.Struct(layout) for layout in ("!H", "!I", "!Q", "!i"))
 CONDITION, BY_EXPRESSION, HAS_ANNOTATIONS = 0b11, 2, 0x80  # in an instruction's flags
-SYMPY = b"p"  # how the header of version 10 and later says that expressions are texts
+SYMPY, SYMENGINE = b"p", b"e"  # how the header of version 10 and later says what expressions are
 CONTIGUOUS = 1  # a register that gives only its first bit
 UNUSUAL = BY_EXPRESSION | HAS_ANNOTATIONS
 SIMPLE = frozenset({b"i", b"f", b"c", b"p", b"z"})  # kinds of values that are what their size says
@@ -69,7 +69,10 @@ def scan(
     if place.take(1) != b"q":
         raise BadProgram("A QPY file holds something that is not a circuit.")
     walk = Scan(version, names, max_bits)
-    walk.pickled = 10 <= version < 13 and header[6] != SYMPY
+    if 10 <= version < 13 and header[6] != SYMPY:
+        if header[6] != SYMENGINE:
+            raise BadProgram("A QPY file has parameter expressions of an unknown form.")
+        walk.by_symengine = True
     starts = [place.read(LONG)[0] for _ in range(programs)] if version >= 16 else [None] * programs
     for start in starts:
         if start is not None and start != place.at:

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from coldplate.errors import BadProgram, LimitExceeded
-from coldplate.wire import npy
+from coldplate.wire import npy, symengine
 
 MAX_NESTING = 20  # circuits inside circuits: bodies of control flow, definitions of gates
 MAX_OPERATIONS = 5_000  # of one parameter expression, which is evaluated by recursion
@@ -113,7 +113,7 @@ class Values(ABC):
 
     def __init__(self, version: int):
         self.version = version
-        self.pickled = False  # expressions are in a form that only pickle reads
+        self.by_symengine = False  # expressions are in that library's own form
         self.vectors = 0
         self.seen: set[bytes] = set()
 
@@ -184,12 +184,9 @@ class Values(ABC):
         if depth > MAX_NESTING:
             raise too_deep()
         number, size = part.read(EXPRESSION)
-        if self.pickled:
-            raise BadProgram(
-                "A circuit has parameter expressions as symengine writes them, which can't be read safely.",
-                solution="Bind the parameters, use a client of 2025 or later, or uninstall symengine.",
-            )
-        if self.version >= 13:
+        if self.by_symengine:
+            symengine.text_of(part.take(size))
+        elif self.version >= 13:
             self.operations(part.part(size), depth)
         else:
             check_symbolic(part.text(size))

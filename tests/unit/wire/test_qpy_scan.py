@@ -382,20 +382,24 @@ def test_versions_of_unknown_layouts_are_refused(version):
 
 
 @pytest.mark.parametrize("version", [10, 11, 12])
-def test_expression_that_only_pickle_reads_is_refused(version):
+def test_expression_of_symengine_has_to_be_one(version):
     scan = Scan(version, NAMES, MAX_BITS)
-    scan.pickled = True
+    scan.by_symengine = True
     with pytest.raises(BadProgram, match="symengine"):
         scan.expression(Place(struct.pack("!QQ", 0, 4) + b"\x80\x04.."), 0)
 
 
-@pytest.mark.parametrize(("encoding", "pickled"), [(b"p", False), (b"e", True)])
-def test_header_says_how_expressions_are_written(encoding, pickled, monkeypatch):
+@pytest.mark.parametrize(("encoding", "by_symengine"), [(b"p", False), (b"e", True)])
+def test_header_says_how_expressions_are_written(encoding, by_symengine, monkeypatch):
     seen = []
-    monkeypatch.setattr(Scan, "circuit", lambda self, place, depth: seen.append(self.pickled) or 0)
-    header = b"QISKIT" + struct.pack("!BBBBQc", 11, 1, 0, 2, 1, encoding) + b"q"
-    walk(header)
-    assert seen == [pickled]
+    monkeypatch.setattr(Scan, "circuit", lambda self, place, depth: seen.append(self.by_symengine) or 0)
+    walk(b"QISKIT" + struct.pack("!BBBBQc", 11, 1, 0, 2, 1, encoding) + b"q")
+    assert seen == [by_symengine]
+
+
+def test_header_of_an_unknown_form_is_refused():
+    with pytest.raises(BadProgram, match="unknown form"):
+        walk(b"QISKIT" + struct.pack("!BBBBQc", 11, 1, 0, 2, 1, b"x") + b"q")
 
 
 def symbolic(text: str) -> bytes:

@@ -3,6 +3,7 @@
 import time
 from functools import cache
 from inspect import signature
+from math import pi
 
 import qiskit_ibm_runtime as runtime
 from qiskit import QuantumCircuit, transpile
@@ -123,8 +124,10 @@ def parameters():
     circuit = QuantumCircuit(1)
     circuit.rx(2 * angle + 0.5, 0)
     circuit.measure_all()
-    pub = (ready(circuit), [0.1])
-    primitive(of_client("SamplerV2"), device()).run([pub], shots=100).result()
+    pub = (ready(circuit), [(pi - 0.5) / 2])
+    result = primitive(of_client("SamplerV2"), device()).run([pub], shots=100).result()
+    counts = result[0].data.meas.get_counts()
+    assert counts.get("1", 0) > 80, counts
 
 
 def backend_run():
