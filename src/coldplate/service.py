@@ -20,7 +20,7 @@ from coldplate.domain import submission
 from coldplate.domain.backend import BackendRecord, check_calibration
 from coldplate.domain.instance import Instance
 from coldplate.domain.job import Job, JobId, JobState
-from coldplate.domain.query import JobFilter, Workload, WorkloadFilter
+from coldplate.domain.query import FinalState, JobFilter, Workload, WorkloadFilter
 from coldplate.domain.reservation import as_is
 from coldplate.domain.session import Mode, Session, SessionId, SessionState, Ttls, settle
 from coldplate.domain.submission import Submission
@@ -267,7 +267,7 @@ class Service:
             scope(who, Role.MANAGER)
         if job.state is JobState.QUEUED:
             now = self._clock()
-            self._store.end_queued(job.id, JobState.CANCELLED, reason=None, code=None, solution=None, now=now)
+            self._store.end_queued(job.id, FinalState(JobState.CANCELLED), now=now)
             job = self.job(who, id)
         if not job.state.final:
             raise JobNotFinished(f"Job {id} is running.")
@@ -318,12 +318,13 @@ class Service:
         """Accept no more jobs, end those in the queue; running ones finish before the session is closed."""
         self._change(who, id, lambda session: replace(session, accepting_jobs=False, state_reason=CANCELLED))
         reason = "The session was cancelled while the job was queued."
-        end_waiting(self._store, self._shelf, SessionId(id), reason=reason, now=self._clock())
+        while end_waiting(self._store, self._shelf, SessionId(id), reason=reason, now=self._clock()):
+            pass
         self._close_if_done(who, id, reason=CANCELLED)
 
     def _close_if_done(self, who: Principal, id: str, *, reason: str) -> None:
         """Close without waiting for the scheduler, so that the session reads as closed from now on."""
-        if not self._store.jobs_of_session(SessionId(id), [JobState.QUEUED, JobState.RUNNING]):
+        if not any(self._store.has_jobs(SessionId(id), s) for s in (JobState.QUEUED, JobState.RUNNING)):
             now = self._clock()
             self._change(who, id, lambda session: closed(settled(self._store, session), now, reason=reason))
 

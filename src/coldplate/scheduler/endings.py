@@ -53,22 +53,31 @@ def final_state(receipt: Receipt, *, usage_s: float) -> FinalState:
     )
 
 
-def end_waiting(store: Store, shelf: Shelf, session: SessionId, *, reason: str, now: datetime) -> None:
-    """End the queued jobs of a session as Failed, the way the official service does (code 1217)."""
-    for job in store.jobs_of_session(session, [JobState.QUEUED]):
-        fail_queued(store, shelf, job, cause=SessionClosed, reason=reason, now=now)
+def end_waiting(store: Store, shelf: Shelf, session: SessionId, *, reason: str, now: datetime) -> bool:
+    """End queued jobs of a session as Failed, the way the official service does (code 1217).
+
+    Only some of very many, so that nobody waits for long; whether there may be more.
+    """
+    ended = store.end_some_queued(session, failed(SessionClosed, reason), now=now)
+    for job in ended:
+        if job.private:
+            shelf.take_params(job)
+    return bool(ended)
 
 
 def fail_queued(
     store: Store, shelf: Shelf, job: Job, *, cause: type[ColdplateError], reason: str, now: datetime
 ) -> bool:
     """End a queued job as Failed; False when it isn't queued any more."""
-    ended = store.end_queued(
-        job.id, JobState.FAILED, reason=reason, code=cause.code, solution=cause.solution, now=now
-    )
+    ended = store.end_queued(job.id, failed(cause, reason), now=now)
     if ended and job.private:
         shelf.take_params(job)
     return ended
+
+
+def failed(cause: type[ColdplateError], reason: str) -> FinalState:
+    """The end of a job that fails without having run."""
+    return FinalState(JobState.FAILED, reason=reason, code=cause.code, solution=cause.solution)
 
 
 def settled(store: Store, session: Session) -> Session:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Literal
@@ -32,9 +32,10 @@ from coldplate.errors import UnknownJob
 from coldplate.failpoints import passing
 from coldplate.store import submissions
 from coldplate.store.rows import job_from, job_row, to_micros
-from coldplate.store.tables import forgotten, job_tag, session, terminal_event, usage
+from coldplate.store.tables import forgotten, in_state, job_tag, session, terminal_event, usage
 from coldplate.store.tables import job as jobs
 
+AT_ONCE = 100  # ends of jobs in one transaction
 IDS_PER_QUERY = 500  # databases limit the number of values in one statement
 MOST = 2**62  # larger offsets don't fit into the database, and are beyond every list anyway
 
@@ -98,10 +99,10 @@ def page(connection: Connection, f: JobFilter) -> tuple[list[Job], int]:
     return _read(connection, cut(query, limit=f.limit, offset=f.offset)), total
 
 
-def of_session(connection: Connection, id: SessionId, states: Collection[JobState]) -> list[Job]:
-    """Jobs of a session in these states, oldest first."""
-    where = [jobs.c.session == id, jobs.c.state.in_(states)]
-    return _read(connection, select(jobs).where(*where).order_by(jobs.c.number))
+def any_of_session(connection: Connection, id: SessionId, state: JobState) -> bool:
+    """Whether a session has jobs in a state."""
+    some = exists().where(jobs.c.session == id, in_state(jobs, state))
+    return bool(connection.execute(select(some)).scalar_one())
 
 
 def tags(connection: Connection, instance: InstanceId, search: str) -> list[str]:
@@ -222,6 +223,13 @@ def finish(connection: Connection, id: JobId, fence: int, end: FinalState, *, no
 def end_queued(connection: Connection, id: JobId, end: FinalState, *, now: datetime) -> bool:
     """End a job that has not started; False when it has."""
     return _end(connection, id, "queued", end, now)
+
+
+def end_some_queued(connection: Connection, id: SessionId, end: FinalState, *, now: datetime) -> list[Job]:
+    """End the oldest queued jobs of a session, as many as others should wait for; those as they were."""
+    waiting = select(jobs).where(jobs.c.session == id, in_state(jobs, JobState.QUEUED))
+    found = _read(connection, waiting.order_by(jobs.c.number).limit(AT_ONCE))
+    return [job for job in found if end_queued(connection, job.id, end, now=now)]
 
 
 def mark_cancelled(connection: Connection, id: JobId) -> JobState:

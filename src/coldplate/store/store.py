@@ -198,9 +198,9 @@ class Store(Transactions):
         """A page of jobs, and the exact number of all that match."""
         return self._read(jobs.page, f)
 
-    def jobs_of_session(self, id: SessionId, states: Collection[JobState]) -> list[Job]:
-        """Jobs of a session in these states, oldest first."""
-        return self._read(jobs.of_session, id, states)
+    def has_jobs(self, session: SessionId, state: JobState) -> bool:
+        """Whether a session has jobs in a state."""
+        return self._read(jobs.any_of_session, session, state)
 
     def tags(self, instance: InstanceId, search: str) -> list[str]:
         """Tags of the instance's jobs that contain a text, in alphabetical order."""
@@ -277,21 +277,18 @@ class Store(Transactions):
             self._tell(id)
         return ended
 
-    def end_queued(
-        self,
-        id: JobId,
-        state: JobState,
-        *,
-        reason: str | None,
-        code: int | None,
-        solution: str | None,
-        now: datetime,
-    ) -> bool:
+    def end_queued(self, id: JobId, end: FinalState, *, now: datetime) -> bool:
         """End a job that has not started; False when it has."""
-        end = FinalState(state, reason=reason, code=code, solution=solution)
         ended = self._write(jobs.end_queued, id, end, now=now)
         if ended:
             self._tell(id)
+        return ended
+
+    def end_some_queued(self, session: SessionId, end: FinalState, *, now: datetime) -> list[Job]:
+        """End the oldest queued jobs of a session, as many as one transaction should; those as they were."""
+        ended = self._write(jobs.end_some_queued, session, end, now=now)
+        for job in ended:
+            self._tell(job.id)
         return ended
 
     def request_cancel(self, id: JobId, now: datetime) -> JobState:

@@ -14,6 +14,7 @@ from coldplate.domain.job import JobState
 from coldplate.domain.query import FinalState, JobFilter
 from coldplate.errors import UnknownJob
 from coldplate.ids import new_id
+from coldplate.store import jobs as jobs_module
 
 DONE = FinalState(
     JobState.COMPLETED, usage_s=2.5, result_size=7, result_sha256="f" * 64, metrics={"num_circuits": 1}
@@ -224,11 +225,25 @@ def test_cancel_of_a_deleted_job_says_that_it_is_unknown(store, now):
         store.request_cancel(new_id(), now)
 
 
+def test_queued_jobs_of_a_session_end_some_at_a_time(store, add_job, add_session, told, now, monkeypatch):
+    monkeypatch.setattr(jobs_module, "AT_ONCE", 2)
+    session, other = add_session().id, add_job()
+    waiting = [add_job(session=session).id for _ in range(3)]
+    end, rounds = FinalState(JobState.FAILED, code=1217), []
+    told.clear()
+    while ended := store.end_some_queued(session, end, now=now):
+        rounds.append([job.id for job in ended])
+    assert rounds == [waiting[:2], waiting[2:]]
+    assert told == waiting
+    assert {store.job(id).reason_code for id in waiting} == {1217}
+    assert store.job(other.id).state is JobState.QUEUED
+
+
 def test_queued_job_can_fail_with_a_reason(store, start, add_job, now):
     waiting, running = add_job(), start(add_job())
-    end = {"reason": "closed", "code": 1217, "solution": "open one", "now": now}
-    assert store.end_queued(waiting.id, JobState.FAILED, **end)
-    assert not store.end_queued(running.id, JobState.FAILED, **end)
+    end = FinalState(JobState.FAILED, reason="closed", code=1217, solution="open one")
+    assert store.end_queued(waiting.id, end, now=now)
+    assert not store.end_queued(running.id, end, now=now)
     ended = store.job(waiting.id)
     assert (ended.state, ended.reason, ended.reason_code, ended.reason_solution) == (
         JobState.FAILED,
@@ -320,8 +335,8 @@ def test_filters_are_all_met(store, ours, shelf, wanted, found):
 def test_list_of_a_session_has_its_jobs(store, ours, shelf):
     (job,), total = store.jobs(JobFilter(ours.id, session=shelf[1].session))
     assert (job.id, total) == (shelf[1].id, 1)
-    assert [j.id for j in store.jobs_of_session(job.session, [JobState.RUNNING])] == [job.id]
-    assert store.jobs_of_session(job.session, [JobState.QUEUED]) == []
+    assert store.has_jobs(job.session, JobState.RUNNING)
+    assert not store.has_jobs(job.session, JobState.QUEUED)
 
 
 def test_times_of_creation_are_bounds_that_belong_to_the_range(store, ours, shelf, now):

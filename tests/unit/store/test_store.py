@@ -51,7 +51,7 @@ def test_what_changes_nothing_is_told_to_nobody(store, add_job, add_session, tol
     store.start(waiting.id, lane=0, now=now, lease_s=30)
     store.restart(running.id, fence=9, now=now, lease_s=30)
     store.finish(running.id, 9, DONE, now=now)
-    store.end_queued(running.id, JobState.FAILED, reason=None, code=None, solution=None, now=now)
+    store.end_queued(running.id, FinalState(JobState.FAILED), now=now)
     store.delete_job(running.id)
     store.update_session(session, expect=SessionState.CLOSED)
     assert told == []
