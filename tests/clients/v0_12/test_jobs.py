@@ -123,5 +123,5 @@ def test_unknown_option_is_refused_by_name(old):
 
 
 def test_plain_http_has_no_stream_but_a_fast_result(old):
-    told = old.call("jobs.follow")
+    told = old.call("jobs.follow", patience=0.5)
     assert told["told"] == []

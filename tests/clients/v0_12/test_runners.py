@@ -51,6 +51,7 @@ def test_qasm3_runner_takes_text(old):
     assert old.call("runners.qasm3_runner") == {"1": 7}
 
 
+@pytest.mark.slow
 def test_circuit_runner_mitigates_readout(old):
     told = old.call("runners.mitigated")
     assert told["sum"] == pytest.approx(1)

@@ -36,7 +36,7 @@ def test_newest_websocket_client_gets_the_result_too(streaming_newest):
 
 
 def test_polling_address_keeps_the_newest_from_streaming(not_streaming):
-    told = not_streaming.call("jobs.follow")
+    told = not_streaming.call("jobs.follow", patience=0.5)
     assert told["told"] == []
 
 

@@ -79,6 +79,7 @@ def came_of(*given: Any, **more: Any) -> dict[str, Any]:
     return found
 
 
+@pytest.mark.slow
 def test_program_runs_circuits_publishes_and_may_publish_its_result(tmp_path):
     found = came_of(RUN, tmp_path, params='{"shots":7}')
     assert found["lines"] == ["running on sim_statevector"]

@@ -147,14 +147,16 @@ def too_long():
     submit(backend=SLOW, run={"shots": 100_000}, max_execution_time=2).result()
 
 
-def follow():
-    """A job that is followed by a callback."""
+def follow(patience=20.0):
+    """A job that is followed by a callback: a thread of its own calls it, within some seconds."""
     told = []
     began = time.time()
     job = submit(run={"callback": lambda id, news: told.append([id, news])})
     job.result()
     waited = time.time() - began
-    time.sleep(0.5)
+    deadline = time.time() + patience
+    while not told and time.time() < deadline:
+        time.sleep(0.05)
     return {
         "id": job.job_id(),
         "told": [[id, sorted(news.get("quasi_dists", [{}])[0])] for id, news in told],

@@ -89,7 +89,9 @@ def followed(shots=200):
     estimator = Estimator(backend=service().backend(DEVICE), options=options)
     job = estimator.run(trotter(1), SparsePauliOp(["ZZZ"], [-1.0]), shots=shots)
     job.result()
-    time.sleep(0.5)
+    deadline = time.time() + 20  # callbacks have a thread of their own
+    while not any("values" in message for message in told) and time.time() < deadline:
+        time.sleep(0.05)
     for message in told:
         if "values" in message:
             message["values"] = np.asarray(message["values"]).tolist()
