@@ -150,3 +150,13 @@ def test_a_circuit_with_store_is_not_twirled():
     circuit.add_var("v", False)
     with pytest.raises(IncompatibleOptions, match="store"):
         prepared((circuit,), options=TWIRLED)
+
+
+def test_a_circuit_with_stretches_has_no_twirled_gates():
+    circuit = QuantumCircuit(1, 1)
+    circuit.delay(circuit.add_stretch("gap"), 0)
+    circuit.measure(0, 0)
+    options = SamplerOptions(default_shots=10, twirling=Twirling(gates=True))
+    with pytest.raises(IncompatibleOptions, match="stretches; options.twirling.enable_gates"):
+        prepared(circuit, options=options)
+    assert prepared(circuit).program.items
