@@ -98,7 +98,10 @@ def resolve(circuit: QuantumCircuit, target: Target) -> Resolved:
     delays = delays_of(circuit, target.dt or 1e-9)
     length = lengths(target)
     bare = replaced(circuit, {path: one.constant for path, one in delays.items()})
-    names = sorted({name for one in delays.values() for name in one.slopes})
+    used = dict.fromkeys(name for one in delays.values() for name in one.slopes)
+    names = sorted(
+        used, key=lambda name: name[0]
+    )  # those of one name as they are used: identities are random
     known = target.dt is not None and bool(names)
     values = (
         longest_stretches(list(scopes(bare, length)), delays, names) if known else dict.fromkeys(names, 0.0)
