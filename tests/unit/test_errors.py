@@ -16,7 +16,7 @@ def every(kind: type[ColdplateError]) -> Iterator[type[ColdplateError]]:
 
 
 def test_code_of_ours_means_one_thing():
-    for module in ("server", "client", "backup", "data_dir", "workers.run_job"):
+    for module in ("server", "client", "backup", "data_dir", "connection", "cli.stored", "backends.catalog"):
         import_module(f"coldplate.{module}")  # those that define their own
     ours = [kind.code for kind in every(ColdplateError) if 4000 <= kind.code < 5000 and "code" in vars(kind)]
     assert [code for code, times in Counter(ours).items() if times > 1] == []

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class OtherRelease(ColdplateError):
     """The database is of another release."""
 
-    code, solution = 4094, "Start the server of this release once, or use that release's command."
+    code, solution = 4096, "Start the server of this release once, or use that release's command."
 
 
 Account = Annotated[str, typer.Option(help="Account: keys and instances of one belong together.")]
