@@ -96,7 +96,7 @@ def read_address_zero(_ticket: Ticket) -> None:
 
 
 def meet(ticket: Ticket) -> None:
-    """Wait until the other one is here, too."""
+    """Wait until the test lets it go."""
     note(ticket, os.getpid())
     while not (Path(ticket.blobs_root) / ticket.backend).exists():
         time.sleep(0.005)

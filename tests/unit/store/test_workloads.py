@@ -25,7 +25,7 @@ def ids(store, add_job, add_session, foreign, now):
     session = add_session(created=now + 2 * MINUTE, backend="eagle")
     ended = replace(session, state=SessionState.CLOSED, closed=now + 3 * MINUTE, usage_s=60.0)
     store.update_session(ended, expect=SessionState.OPEN)
-    waiting = add_job(created=now + 3 * MINUTE, user="bob", tags=("abc",))
+    waiting = add_job(created=now + 3 * MINUTE, user="bob", tags=("ab-c",))
     add_job(instance=foreign.id)
     return [done.id, batch.id, session.id, waiting.id]
 
@@ -45,7 +45,7 @@ def ids(store, add_job, add_session, foreign, now):
         ({"status": ("pending", "completed"), "mode": "job"}, [0, 3]),
         ({"tags": ("a", "b")}, [0]),
         ({"tags": ("a",)}, [0]),
-        ({"search": "ab"}, [3]),
+        ({"search": "b-c"}, [3]),  # no id has a hyphen
         ({"search": "%"}, []),
     ],
 )
