@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import floor
+from operator import itemgetter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from qiskit.circuit import CircuitInstruction, Delay, Duration, QuantumCircuit
+from qiskit.circuit import CONTROL_FLOW_OP_NAMES, CircuitInstruction, Delay, Duration, QuantumCircuit
 from qiskit.circuit.classical import expr
 from qiskit.transpiler import Target
 from scipy.optimize import linprog
@@ -25,6 +26,7 @@ from coldplate.circuits.timing import SECONDS, turns
 from coldplate.errors import BadInput
 
 ROUNDING = 1e-6  # dt
+MAY_WAIT = {"delay", *CONTROL_FLOW_OP_NAMES}
 
 Path = tuple[int, ...]  # to an instruction: its place; within control flow after the places and blocks to it
 Name = tuple[str, int]  # of a stretch, and its identity: two blocks may each have one of the same name
@@ -82,7 +84,11 @@ class Scope:
 
 def has_stretches(circuit: QuantumCircuit) -> bool:
     """Whether a circuit has any, or durations that have to be calculated."""
-    return any(True for _ in circuit.iter_stretches()) or any(
+    if circuit.num_stretches:
+        return True
+    if not MAY_WAIT & circuit.count_ops().keys():
+        return False
+    return any(
         (one.name == "delay" and one.operation.unit == "expr")
         or any(map(has_stretches, one.operation.blocks if one.is_control_flow() else ()))
         for one in circuit.data
@@ -99,9 +105,7 @@ def resolve(circuit: QuantumCircuit, target: Target) -> Resolved:
     length = lengths(target)
     bare = replaced(circuit, {path: one.constant for path, one in delays.items()})
     used = dict.fromkeys(name for one in delays.values() for name in one.slopes)
-    names = sorted(
-        used, key=lambda name: name[0]
-    )  # those of one name as they are used: identities are random
+    names = sorted(used, key=itemgetter(0))  # those of one name as they are used: identities are random
     known = target.dt is not None and bool(names)
     values = (
         longest_stretches(list(scopes(bare, length)), delays, names) if known else dict.fromkeys(names, 0.0)
