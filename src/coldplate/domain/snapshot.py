@@ -14,6 +14,8 @@ from coldplate.domain.plan import AtLimit
 from coldplate.domain.reservation import Reservation
 from coldplate.domain.session import Session, SessionId
 
+RECENT = 300  # jobs, of which the time is taken
+
 
 @dataclass(frozen=True)
 class Waiting:

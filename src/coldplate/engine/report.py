@@ -122,9 +122,8 @@ def applied(
     }
 
 
-@lru_cache(
-    maxsize=2
-)  # milliseconds for a large device, and a target does not change: a rehearsal has it done
+# milliseconds for a large device, and a target does not change: a rehearsal has it done
+@lru_cache(maxsize=2)
 def fingerprint(target: Target) -> str:
     """A name for the calibration that a target holds: equal numbers, equal names."""
     digest = hashlib.sha256()

@@ -10,10 +10,9 @@ from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import InstanceId
 from coldplate.domain.job import JobId
 from coldplate.domain.session import Session, SessionId
-from coldplate.domain.snapshot import Running
+from coldplate.domain.snapshot import RECENT, Running
 
 Line = tuple[InstanceId, SessionId | None]
-RECENT = 300  # jobs, of which the time is taken
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from functools import cache
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Select, bindparam, case, func, select, text
+from sqlalchemy import ColumnElement, Connection, Select, bindparam, case, func, select, text
 
 from coldplate.domain.backend import BackendRecord
 from coldplate.domain.instance import Instance, InstanceId
@@ -17,14 +17,13 @@ from coldplate.domain.job import Job, JobState
 from coldplate.domain.plan import WINDOW
 from coldplate.domain.reservation import Claim, Reservation, as_is
 from coldplate.domain.session import SessionId
-from coldplate.domain.snapshot import Running, Share, Snapshot, Waiting, usual_s
+from coldplate.domain.snapshot import RECENT, Running, Share, Snapshot, Waiting, usual_s
 from coldplate.store import people, reservations, sessions
 from coldplate.store.backends import Records
 from coldplate.store.rows import instance_of, to_micros, to_moment
 from coldplate.store.spent import Spent
 from coldplate.store.tables import in_state, job, terminal_event, usage
 
-RECENT = 300  # jobs, of which the time is taken
 KEPT = 1000  # heads of lines that are kept at least
 HEAD = (job.c.number, job.c.id, job.c.instance, job.c.backend, job.c.session, job.c.created, job.c.cost_s)
 
@@ -280,22 +279,24 @@ def ahead(connection: Connection, of: Job) -> int:
 
 def typical_s(connection: Connection) -> dict[str, float]:
     """How long jobs took lately on each backend, seconds: at the device where it was asked for."""
-    last = select(terminal_event.c.job).order_by(text("terminal_event.rowid DESC")).limit(RECENT)
     lasted_s = (job.c.ended - job.c.started) / 1e6
     took = func.avg(case((job.c.held_s > 0, job.c.held_s), else_=lasted_s))
-    done = [job.c.id.in_(last), job.c.state == JobState.COMPLETED]
-    query = select(job.c.backend, took).where(*done).group_by(job.c.backend)
+    query = select(job.c.backend, took).where(*_lately_completed()).group_by(job.c.backend)
     return {name: float(seconds) for name, seconds in connection.execute(query)}
 
 
 def usual_s_by_backend(connection: Connection) -> dict[str, float]:
     """How long 19 of 20 jobs were in their lane lately, on each backend, seconds."""
-    last = select(terminal_event.c.job).order_by(text("terminal_event.rowid DESC")).limit(RECENT)
-    done = [job.c.id.in_(last), job.c.state == JobState.COMPLETED]
     lasted: dict[str, list[float]] = defaultdict(list)
-    for name, micros in connection.execute(select(job.c.backend, job.c.ended - job.c.started).where(*done)):
+    query = select(job.c.backend, job.c.ended - job.c.started).where(*_lately_completed())
+    for name, micros in connection.execute(query):
         lasted[name].append(micros / 1e6)
     return {name: usual_s(values) for name, values in lasted.items()}
+
+
+def _lately_completed() -> list[ColumnElement[bool]]:
+    last = select(terminal_event.c.job).order_by(text("terminal_event.rowid DESC")).limit(RECENT)
+    return [job.c.id.in_(last), job.c.state == JobState.COMPLETED]
 
 
 def lengths(connection: Connection) -> dict[str, int]:

@@ -7,40 +7,19 @@ from math import prod
 from typing import Any
 
 from numpy.random import Generator
-from qiskit.transpiler import Target
 
-from coldplate.circuits.backend import Backend
 from coldplate.circuits.program import Outcomes, Program
+from coldplate.workers.around import Around
 
 
 @dataclass
-class Tally:
+class Tally(Around):
     """A backend that counts what is run on it."""
 
-    device: Backend
     circuits: int = field(init=False, default=0)
     executions: int = field(init=False, default=0)
     made_up: bool = field(init=False, default=False)
     estimated_s: float | None = field(init=False, default=0.0)  # quantum seconds of a dry run; None: unknown
-
-    @property
-    def name(self) -> str:
-        """The device's."""
-        return self.device.name
-
-    @property
-    def simulator(self) -> bool:
-        """The device's."""
-        return self.device.simulator
-
-    @property
-    def target(self) -> Target:
-        """The device's."""
-        return self.device.target
-
-    def usage_s(self, program: Program) -> float | None:
-        """The device's."""
-        return self.device.usage_s(program)
 
     def run(self, program: Program, rng: Generator) -> Outcomes:
         """See `Backend.run`."""

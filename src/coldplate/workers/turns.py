@@ -8,46 +8,25 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from numpy.random import Generator
-from qiskit.transpiler import Target
 
-from coldplate.circuits.backend import Backend
 from coldplate.circuits.program import Outcomes, Program
 from coldplate.errors import JobFailure, RanTooLong
 from coldplate.failpoints import passing
+from coldplate.workers.around import Around
 from coldplate.workers.pool import Ticket
 from coldplate.workers.turnstile import GO, GONE
 
 
 @dataclass
-class InTurn:
+class InTurn(Around):
     """A backend that is driven only in turn: programs are made, and outcomes read, without it."""
 
-    device: Backend
     ticket: Ticket
     driving: bool = field(init=False)  # from the start, until the end of the first turn
     used_s: float = field(init=False, default=0.0)  # quantum seconds of the turns so far
 
     def __post_init__(self) -> None:
         self.driving = self.ticket.driving
-
-    @property
-    def name(self) -> str:
-        """The device's."""
-        return self.device.name
-
-    @property
-    def simulator(self) -> bool:
-        """The device's."""
-        return self.device.simulator
-
-    @property
-    def target(self) -> Target:
-        """The device's."""
-        return self.device.target
-
-    def usage_s(self, program: Program) -> float | None:
-        """The device's."""
-        return self.device.usage_s(program)
 
     def run(self, program: Program, rng: Generator) -> Outcomes:
         """See `Backend.run`.
